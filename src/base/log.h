@@ -1,0 +1,34 @@
+// The log: one line per event, on stderr unless a writer is set, with the tags that people grep for.
+//
+//   2026-11-21 03:44:15.123 [Connection] bench-left: connected from 192.168.1.20:41234
+//
+// Any thread. Control characters in the text become blanks, so a peer cannot forge a line.
+#ifndef CH_BASE_LOG_H
+#define CH_BASE_LOG_H
+
+enum ch_log_level { CH_LOG_ERROR, CH_LOG_WARNING, CH_LOG_INFO, CH_LOG_DEBUG };
+
+// Tags, as the original printed them.
+#define CH_TAG_CONNECTION "Connection"
+#define CH_TAG_STATUS "App Status"
+#define CH_TAG_FRAME "Frame"
+#define CH_TAG_INFO "Info"
+#define CH_TAG_WARNING "Warning"
+#define CH_TAG_ERROR "Error"
+#define CH_TAG_BROADCAST "Broadcast"
+
+void ch_log(enum ch_log_level level, const char *tag, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+#define ch_log_error(...) ch_log(CH_LOG_ERROR, CH_TAG_ERROR, __VA_ARGS__)
+#define ch_log_warning(...) ch_log(CH_LOG_WARNING, CH_TAG_WARNING, __VA_ARGS__)
+#define ch_log_info(...) ch_log(CH_LOG_INFO, CH_TAG_INFO, __VA_ARGS__)
+
+// Lines above this level are not made. Set before threads start; CH_LOG_INFO at first.
+void ch_log_set_level(enum ch_log_level level);
+int ch_log_level_from_name(const char *name); // a level, or -EINVAL
+
+// Replaces stderr (NULL: stderr again). Called under the log's lock, with a whole line and its '\n'.
+typedef void ch_log_writer(void *context, const char *line);
+void ch_log_set_writer(ch_log_writer *writer, void *context);
+
+#endif
