@@ -1,0 +1,101 @@
+// A frame: one binary message of a camera, in memory once, from the socket to the last viewer and
+// the disk. Counted; written by the loop until it is appended to a stream, immutable from then on.
+//
+//   | struct ch_frame | headroom | 16-byte camera header | payload |
+//
+// While the message is read, `message` is where its bytes go. ch_frame_pack() then turns the Annex B
+// payload into a sample (length-prefixed NAL units, ISO/IEC 14496-15 5.3.2) in place, with room in
+// front for a fragment header and a WebSocket head, so that what goes to the file and to a browser is
+// one contiguous run of bytes. The Annex B form is not kept: it is put together again from pieces
+// (start codes are constants) when stream.h264 is written.
+#ifndef CH_STREAM_FRAME_H
+#define CH_STREAM_FRAME_H
+
+#include "codec/h264.h"
+#include "codec/mp4.h"
+#include "stream/params.h"
+
+#include <stdatomic.h>
+#include <sys/uio.h>
+
+enum ch_frame_flags { // as written to frames.idx
+    CH_FRAME_KEY = 1,
+    CH_FRAME_PICTURE = 2,
+    CH_FRAME_PARAMETERS = 4,     // parameter sets and no picture
+    CH_FRAME_BEFORE_KEY = 8,     // no key frame came before it
+    CH_FRAME_REPAIRED = 16,      // its time was shifted
+    CH_FRAME_JUMP = 32,          // the device's clock jumped before it
+    CH_FRAME_DUPLICATE = 64,     // sequence number seen before (set by the recorder's report)
+    CH_FRAME_REORDERED = 128,    // sequence number late (likewise)
+    CH_FRAME_JUNK = 256,         // no NAL unit found, or too many
+    CH_FRAME_REBUILT = 512,      // record rebuilt from the MP4 after a crash: sequence and arrival unknown
+};
+
+#define CH_FRAME_WS_ROOM 14u
+#define CH_FRAME_SLACK 66u // for start codes of three bytes, which are one shorter than a length
+#define CH_FRAME_HEADROOM (CH_FRAME_WS_ROOM + CH_MP4_FRAGMENT_HEADER_BYTES + CH_FRAME_SLACK)
+
+// A run of Annex B bytes: `zeros` zero bytes and, if `code`, 01; then data.
+struct ch_piece {
+    const uint8_t *data;
+    uint32_t size;
+    uint32_t zeros;
+    bool code;
+};
+
+#define CH_FRAME_INLINE_PIECES 4
+
+struct ch_frame {
+    atomic_uint refs;
+    uint32_t flags;
+    uint32_t sequence;
+    uint32_t payload_bytes;      // Annex B
+    uint64_t device_ms;
+    int64_t arrival_wall_us, arrival_mono_us;
+    int64_t pts_ticks, dts_ticks; // on the stream's timeline; pictures only
+    int32_t poc;
+    bool has_poc;
+    uint64_t hash;               // XXH3-64 of the NAL units that count (docs/session-format.md)
+    uint64_t number;             // position in the stream's log
+    struct ch_params *params;    // of a picture behind the first key frame; owned reference
+    uint8_t *fragment;           // header and sample, contiguous; NULL if there is no sample
+    uint32_t sample_bytes;
+    uint32_t piece_count;
+    struct ch_piece *pieces;     // the Annex B payload
+    struct ch_piece inline_pieces[CH_FRAME_INLINE_PIECES];
+    uint8_t *side;               // copies of parameter sets and the like, outside the sample; owned
+    uint8_t *overflow;           // the sample, where it did not fit in place; owned
+    size_t message_bytes;        // capacity of `message`
+    uint8_t *message;
+    uint8_t room[];
+};
+
+// For a message of up to `message_bytes` (16-byte header included). One reference. NULL without memory.
+struct ch_frame *ch_frame_new(size_t message_bytes);
+// Moves a frame that is still being read to a larger one (fragmented messages). -ENOMEM leaves it as is.
+int ch_frame_grow(struct ch_frame **frame, size_t message_bytes);
+struct ch_frame *ch_frame_ref(struct ch_frame *frame);
+void ch_frame_unref(struct ch_frame *frame); // any thread; NULL is fine
+
+// NAL units to put in front of a frame's own (parameter sets that its sample needs). Borrowed.
+struct ch_frame_extra {
+    const uint8_t *data;
+    size_t size;
+};
+
+// Builds pieces, hash and, if `with_sample`, the sample. `nals` are those of the payload, `in_sample[i]`
+// tells which of them the sample holds. 0 or -ENOMEM (then the frame is unusable but may be unref'd).
+int ch_frame_pack(struct ch_frame *frame, const struct ch_nal *nals, const bool *in_sample, size_t count,
+                  bool with_sample, const struct ch_frame_extra *extra, size_t extra_count);
+
+// The fragment header, once the frame's times are known.
+void ch_frame_write_fragment(struct ch_frame *frame, uint32_t promised_ticks);
+
+// True if the message brings a sequence parameter set of its own.
+bool ch_frame_has_sps(const struct ch_frame *frame);
+
+// Number of vectors the Annex B payload takes, and those vectors. They point into the frame and constants.
+size_t ch_frame_annexb_count(const struct ch_frame *frame);
+size_t ch_frame_annexb(const struct ch_frame *frame, struct iovec *out);
+
+#endif

@@ -1,0 +1,27 @@
+// The decoder configuration in force for a run of frames: what an init segment or an MP4 part is made
+// from. Immutable and counted; a new one begins at a key frame whose SPS differs.
+// Any thread may hold and release references.
+#ifndef CH_STREAM_PARAMS_H
+#define CH_STREAM_PARAMS_H
+
+#include "codec/h264.h"
+
+#include <stdatomic.h>
+
+struct ch_params {
+    atomic_uint refs;
+    char codec[CH_H264_CODEC_STRING_BYTES]; // RFC 6381
+    uint32_t width, height, sar_width, sar_height;
+    unsigned reorder_depth;                 // ch_h264_reorder_depth
+    uint32_t nominal_step_ticks;            // by the VUI's timing, or of 30 frames/s
+    size_t avcc_bytes;
+    uint8_t avcc[];
+};
+
+struct ch_params *ch_params_ref(struct ch_params *params);
+void ch_params_unref(struct ch_params *params); // NULL is fine
+
+// True if the record holds exactly this parameter set.
+bool ch_params_has_set(const struct ch_params *params, const uint8_t *nal, size_t size);
+
+#endif

@@ -1,0 +1,336 @@
+#include "stream/stream.h"
+
+#include "base/limits.h"
+#include "proto/camera_h264.h"
+#include "stream/assembler.h"
+#include "stream/timeline.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+// Promised in fragments for a frame whose successor has not come: generous, as players stop at a step
+// of more than twice the promise. The next fragment's tfdt and the final moov tell the truth.
+#define PROMISED_TICKS CH_MP4_TIMESCALE
+#define FIRST_CAPACITY 64
+
+struct ch_stream {
+    struct ch_assembler *assembler;
+    struct ch_timeline timeline;
+    // The log: frames first..head-1 in a ring whose capacity is a power of two.
+    struct ch_frame **ring;
+    size_t capacity;
+    uint64_t first, head;
+    uint64_t newest_key;     // number of the newest key frame; only if has_key
+    uint64_t newest_start;   // the same, or of the parameter sets right before it
+    bool has_key;
+    uint64_t gop_bytes;      // from the newest key frame on
+    uint64_t fence;          // frames before it belong to a session that ended
+    struct ch_cursor *cursors;
+    struct ch_params *params;
+    struct ch_frame *sets[CH_STREAM_SETS]; // the newest run of messages that hold parameter sets only
+    size_t sets_count;
+    bool sets_open;          // the newest message belongs to that run
+    int64_t last_mono_us;
+    struct ch_stream_counts counts;
+};
+
+struct ch_stream *ch_stream_new(void)
+{
+    struct ch_stream *stream = calloc(1, sizeof *stream);
+    if (!stream)
+        return NULL;
+    stream->assembler = ch_assembler_new();
+    if (!stream->assembler) {
+        free(stream);
+        return NULL;
+    }
+    ch_timeline_init(&stream->timeline);
+    return stream;
+}
+
+static struct ch_frame **slot(const struct ch_stream *stream, uint64_t number)
+{
+    return &stream->ring[number & (stream->capacity - 1)];
+}
+
+static void drop_before(struct ch_stream *stream, uint64_t number)
+{
+    for (; stream->first < number; stream->first++)
+        ch_frame_unref(*slot(stream, stream->first));
+}
+
+static void drop_sets(struct ch_stream *stream)
+{
+    while (stream->sets_count > 0)
+        ch_frame_unref(stream->sets[--stream->sets_count]);
+}
+
+void ch_stream_free(struct ch_stream *stream)
+{
+    if (!stream)
+        return;
+    assert(!stream->cursors);
+    struct ch_timeline_picture out;
+    ch_timeline_flush(&stream->timeline);
+    while (ch_timeline_pop(&stream->timeline, &out))
+        ch_frame_unref(out.user);
+    drop_before(stream, stream->head);
+    drop_sets(stream);
+    ch_params_unref(stream->params);
+    ch_assembler_free(stream->assembler);
+    free(stream->ring);
+    free(stream);
+}
+
+// --- the log ---
+
+static int make_room(struct ch_stream *stream)
+{
+    if (stream->head - stream->first < stream->capacity)
+        return 0;
+    size_t capacity = stream->capacity ? stream->capacity * 2 : FIRST_CAPACITY;
+    struct ch_frame **ring = malloc(capacity * sizeof *ring);
+    if (!ring)
+        return -ENOMEM;
+    for (uint64_t i = stream->first; i < stream->head; i++)
+        ring[i & (capacity - 1)] = *slot(stream, i);
+    free(stream->ring);
+    stream->ring = ring;
+    stream->capacity = capacity;
+    return 0;
+}
+
+// Releases what no one needs: all before the newest key frame and all lossless cursors. A GOP over its
+// limits is not kept for late comers either.
+static void trim(struct ch_stream *stream)
+{
+    uint64_t keep = stream->has_key ? stream->newest_start : stream->head;
+    if (!stream->has_key && stream->head - stream->fence < FIRST_CAPACITY)
+        keep = stream->fence; // parameter sets and the like before the first key frame
+    for (const struct ch_cursor *cursor = stream->cursors; cursor; cursor = cursor->following)
+        if (cursor->lossless && cursor->next < keep)
+            keep = cursor->next;
+    drop_before(stream, keep);
+}
+
+static void limit_gop(struct ch_stream *stream, const struct ch_frame *newest)
+{
+    if (!stream->has_key)
+        return;
+    const struct ch_frame *key = *slot(stream, stream->newest_key);
+    if (stream->gop_bytes > CH_LIMIT_GOP_BYTES || newest->arrival_mono_us - key->arrival_mono_us > CH_LIMIT_GOP_US)
+        stream->has_key = false;
+}
+
+// Keeps parameter sets for sessions that begin later: the camera sends them once.
+static void note_sets(struct ch_stream *stream, struct ch_frame *frame)
+{
+    bool is_sets = frame->flags & CH_FRAME_PARAMETERS;
+    if (is_sets && !stream->sets_open)
+        drop_sets(stream);
+    if (is_sets && stream->sets_count < CH_STREAM_SETS)
+        stream->sets[stream->sets_count++] = ch_frame_ref(frame);
+    stream->sets_open = is_sets;
+}
+
+static void note_key(struct ch_stream *stream, struct ch_frame *frame)
+{
+    stream->newest_key = stream->newest_start = frame->number;
+    if (stream->sets_open && stream->sets_count > 0 && stream->sets[0]->number >= stream->first)
+        stream->newest_start = stream->sets[0]->number;
+    stream->has_key = true;
+    stream->gop_bytes = 0;
+    stream->counts.key_frames++;
+    ch_params_unref(stream->params);
+    stream->params = ch_params_ref(frame->params);
+}
+
+static int publish(struct ch_stream *stream, struct ch_frame *frame)
+{
+    int rc = make_room(stream);
+    if (rc < 0) {
+        ch_frame_unref(frame);
+        return rc;
+    }
+    frame->number = stream->head;
+    if (frame->fragment)
+        ch_frame_write_fragment(frame, PROMISED_TICKS);
+    *slot(stream, stream->head++) = frame;
+    if (frame->flags & CH_FRAME_KEY)
+        note_key(stream, frame);
+    note_sets(stream, frame);
+    stream->gop_bytes += frame->payload_bytes;
+    stream->counts.messages++;
+    stream->counts.payload_bytes += frame->payload_bytes;
+    stream->counts.pictures += (frame->flags & CH_FRAME_PICTURE) != 0;
+    limit_gop(stream, frame);
+    trim(stream);
+    return 0;
+}
+
+static void wake_all(struct ch_stream *stream)
+{
+    for (struct ch_cursor *cursor = stream->cursors, *next; cursor; cursor = next) {
+        next = cursor->following;
+        cursor->wake(cursor);
+    }
+}
+
+static void set_times(struct ch_frame *frame, const struct ch_timeline_picture *timed)
+{
+    frame->pts_ticks = timed->pts_ticks;
+    frame->dts_ticks = timed->dts_ticks;
+    frame->flags |= (timed->repaired ? CH_FRAME_REPAIRED : 0u) | (timed->jumped ? CH_FRAME_JUMP : 0u);
+}
+
+static int publish_timed(struct ch_stream *stream)
+{
+    int rc = 0;
+    struct ch_timeline_picture out;
+    while (ch_timeline_pop(&stream->timeline, &out)) {
+        struct ch_frame *frame = out.user;
+        if (!out.bystander)
+            set_times(frame, &out);
+        int published = publish(stream, frame);
+        rc = rc < 0 ? rc : published;
+    }
+    return rc;
+}
+
+static int read_header(struct ch_frame *frame, size_t message_size, uint32_t *declared)
+{
+    struct ch_camera_header header = {0};
+    int rc = ch_camera_parse_header(frame->message, message_size, &header);
+    *declared = header.payload_bytes;
+    frame->device_ms = header.device_ms;
+    frame->sequence = header.sequence;
+    frame->payload_bytes = header.payload_bytes;
+    return rc;
+}
+
+int ch_stream_append(struct ch_stream *stream, struct ch_frame **taken, size_t message_size, int64_t wall_us,
+                     int64_t mono_us, uint32_t *declared)
+{
+    struct ch_frame *frame = *taken;
+    *taken = NULL;
+    int rc = read_header(frame, message_size, declared);
+    if (rc < 0)
+        stream->counts.refused++;
+    frame->arrival_wall_us = wall_us;
+    frame->arrival_mono_us = mono_us;
+    if (rc == 0)
+        rc = ch_assembler_take(stream->assembler, frame);
+    if (rc < 0) {
+        ch_frame_unref(frame);
+        return rc;
+    }
+    stream->last_mono_us = mono_us;
+    uint64_t head = stream->head;
+    struct ch_timeline_picture picture = {.user = frame, .bystander = !frame->fragment};
+    if (frame->fragment) {
+        picture = (struct ch_timeline_picture){
+            .user = frame, .device_ms = frame->device_ms, .arrival_us = mono_us,
+            .key = frame->flags & CH_FRAME_KEY, .has_poc = frame->has_poc, .poc = frame->poc,
+            .depth = frame->params->reorder_depth, .nominal_step_ticks = frame->params->nominal_step_ticks,
+        };
+    } else if (frame->flags & CH_FRAME_PARAMETERS) {
+        ch_timeline_expect_new_clock(&stream->timeline); // encoders send these of their own when they start
+    }
+    ch_timeline_push(&stream->timeline, &picture);
+    rc = publish_timed(stream);
+    if (stream->head != head)
+        wake_all(stream);
+    return rc;
+}
+
+void ch_stream_flush(struct ch_stream *stream, int64_t mono_us, int64_t older_than_us)
+{
+    if (stream->timeline.held_count == 0 || mono_us - stream->last_mono_us < older_than_us)
+        return;
+    ch_timeline_flush(&stream->timeline);
+    publish_timed(stream);
+    wake_all(stream);
+}
+
+void ch_stream_fence(struct ch_stream *stream)
+{
+    stream->fence = stream->head;
+    ch_timeline_expect_new_clock(&stream->timeline);
+}
+
+uint64_t ch_stream_live_start(const struct ch_stream *stream)
+{
+    return stream->has_key ? stream->newest_key : stream->head;
+}
+
+uint64_t ch_stream_session_start(const struct ch_stream *stream, int64_t mono_us)
+{
+    if (stream->has_key && stream->newest_key >= stream->fence &&
+        mono_us - (*slot(stream, stream->newest_key))->arrival_mono_us <= CH_LIMIT_GOP_US)
+        return stream->newest_start < stream->fence ? stream->newest_key : stream->newest_start;
+    if (!stream->has_key && stream->first >= stream->fence)
+        return stream->first;
+    return stream->head;
+}
+
+size_t ch_stream_parameter_sets(const struct ch_stream *stream, uint64_t before, struct ch_frame *out[CH_STREAM_SETS])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < stream->sets_count; i++)
+        if (stream->sets[i]->number < before)
+            out[count++] = ch_frame_ref(stream->sets[i]);
+    return count;
+}
+
+// --- cursors ---
+
+void ch_cursor_attach(struct ch_cursor *cursor, struct ch_stream *stream, uint64_t start)
+{
+    assert(start >= stream->first && start <= stream->head);
+    cursor->stream = stream;
+    cursor->next = start;
+    cursor->following = stream->cursors;
+    stream->cursors = cursor;
+}
+
+void ch_cursor_detach(struct ch_cursor *cursor)
+{
+    struct ch_stream *stream = cursor->stream;
+    if (!stream)
+        return;
+    struct ch_cursor **at = &stream->cursors;
+    while (*at != cursor)
+        at = &(*at)->following;
+    *at = cursor->following;
+    cursor->stream = NULL;
+    trim(stream);
+}
+
+const struct ch_frame *ch_cursor_peek(const struct ch_cursor *cursor)
+{
+    const struct ch_stream *stream = cursor->stream;
+    if (!stream || cursor->next >= stream->head)
+        return NULL;
+    return *slot(stream, cursor->next < stream->first ? stream->first : cursor->next);
+}
+
+struct ch_frame *ch_cursor_next(struct ch_cursor *cursor)
+{
+    struct ch_stream *stream = cursor->stream;
+    if (!stream || cursor->next >= stream->head)
+        return NULL;
+    if (cursor->next < stream->first)
+        cursor->next = stream->first;
+    return ch_frame_ref(*slot(stream, cursor->next++));
+}
+
+const struct ch_stream_counts *ch_stream_counts(const struct ch_stream *stream)
+{
+    return &stream->counts;
+}
+
+const struct ch_params *ch_stream_params(const struct ch_stream *stream)
+{
+    return stream->params;
+}

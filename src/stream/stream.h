@@ -1,0 +1,70 @@
+// A stream is a log of immutable frames; everything downstream is a cursor.
+//
+// The camera's side appends messages; assembler and timeline make frames of them; the log keeps them
+// from the newest key frame on (so that a late viewer or session starts at once), and further back as
+// far as a lossless cursor still stands. Readers take what lies between their cursor and the head
+// whenever they like; `wake` only tells them that there is something new.
+//
+// One thread: the loop's. Frames taken out may be passed to other threads by reference.
+#ifndef CH_STREAM_STREAM_H
+#define CH_STREAM_STREAM_H
+
+#include "stream/frame.h"
+
+#include <stdbool.h>
+
+struct ch_stream;
+
+// A reader's place. Fields are the stream's; `wake` and `context` are set by ch_cursor_attach's caller.
+struct ch_cursor {
+    void (*wake)(struct ch_cursor *cursor); // the head moved; must not append, attach or detach
+    void *context;
+    bool lossless;       // frames from here on are kept whatever it costs
+    uint64_t next;       // number of the next frame to read
+    struct ch_stream *stream;
+    struct ch_cursor *following;
+};
+
+struct ch_stream *ch_stream_new(void); // NULL without memory
+// All cursors must be detached.
+void ch_stream_free(struct ch_stream *stream);
+
+// Takes a received frame (*frame becomes NULL; on failure it is released). message_size bytes of its
+// message are filled in. 0; -EMSGSIZE or -EBADMSG if the 16-byte header is wrong (*declared tells the
+// length it names); -ENOMEM.
+int ch_stream_append(struct ch_stream *stream, struct ch_frame **frame, size_t message_size, int64_t wall_us,
+                     int64_t mono_us, uint32_t *declared);
+
+// Appends pictures that wait for their presentation order to become known. With `older_than_us` above 0
+// only if the last message came longer ago than that.
+void ch_stream_flush(struct ch_stream *stream, int64_t mono_us, int64_t older_than_us);
+
+// Marks the end of a session: what is in the log now is not part of the next one.
+void ch_stream_fence(struct ch_stream *stream);
+
+// Where a session that begins now should start: the newest key frame, if no fence and no more than
+// CH_LIMIT_GOP_US lie behind it, with the messages since the fence; else the head.
+uint64_t ch_stream_session_start(const struct ch_stream *stream, int64_t mono_us);
+// Where a viewer starts: the newest key frame, or the head if there is none.
+uint64_t ch_stream_live_start(const struct ch_stream *stream);
+
+// The newest messages of parameter sets that lie before a frame, oldest first: a session that starts
+// there begins with them. References for the caller; their number.
+#define CH_STREAM_SETS 4
+size_t ch_stream_parameter_sets(const struct ch_stream *stream, uint64_t before, struct ch_frame *out[CH_STREAM_SETS]);
+
+void ch_cursor_attach(struct ch_cursor *cursor, struct ch_stream *stream, uint64_t start);
+void ch_cursor_detach(struct ch_cursor *cursor);
+// The next frame and one step on, or NULL at the head. A reference for the caller.
+struct ch_frame *ch_cursor_next(struct ch_cursor *cursor);
+// The same without moving or referencing.
+const struct ch_frame *ch_cursor_peek(const struct ch_cursor *cursor);
+
+struct ch_stream_counts {
+    uint64_t messages, pictures, key_frames, payload_bytes, refused;
+};
+const struct ch_stream_counts *ch_stream_counts(const struct ch_stream *stream);
+// Of the newest key frame; NULL before the first. Borrowed.
+const struct ch_params *ch_stream_params(const struct ch_stream *stream);
+
+#endif
