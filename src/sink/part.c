@@ -1,0 +1,156 @@
+#include "sink/part.h"
+
+#include "base/file.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void ch_part_name(unsigned number, char out[32])
+{
+    if (number == 1)
+        snprintf(out, 32, "stream.mp4");
+    else
+        snprintf(out, 32, "stream_%u.mp4", number);
+}
+
+static struct ch_mp4_track track_of(const struct ch_params *params, int64_t created_s, int64_t media_time_ticks)
+{
+    return (struct ch_mp4_track){
+        .width = params->width, .height = params->height,
+        .sar_width = params->sar_width, .sar_height = params->sar_height,
+        .avcc = params->avcc, .avcc_bytes = params->avcc_bytes,
+        .created_unix_s = created_s, .media_time_ticks = media_time_ticks,
+    };
+}
+
+static int write_init(int fd, const struct ch_mp4_track *track, uint64_t *end)
+{
+    size_t bytes = ch_mp4_write_init(track, NULL, 0);
+    uint8_t *init = malloc(bytes);
+    if (!init)
+        return -ENOMEM;
+    ch_mp4_write_init(track, init, bytes);
+    int rc = ch_file_write_at(fd, init, bytes, 0);
+    free(init);
+    *end = bytes;
+    return rc;
+}
+
+int ch_part_create(struct ch_part *part, int dir, unsigned number, struct ch_params *params, int64_t media_time_ticks,
+                   int64_t created_s)
+{
+    char name[32];
+    ch_part_name(number, name);
+    int fd = ch_file_create(dir, name);
+    if (fd < 0)
+        return fd;
+    struct ch_mp4_track track = track_of(params, created_s, media_time_ticks);
+    uint64_t end = 0;
+    int rc = write_init(fd, &track, &end);
+    if (rc == 0)
+        rc = ch_file_sync_folder(dir);
+    if (rc < 0) {
+        close(fd);
+        unlinkat(dir, name, 0);
+        return rc;
+    }
+    *part = (struct ch_part){.fd = fd, .number = number, .params = ch_params_ref(params), .created_s = created_s, .end = end};
+    memcpy(part->name, name, sizeof name);
+    return 0;
+}
+
+int ch_part_append(struct ch_part *part, struct ch_frame *const *frames, size_t count, struct iovec *iov, size_t *whole)
+{
+    for (size_t i = 0; i < count; i++)
+        iov[i] = (struct iovec){.iov_base = frames[i]->fragment,
+                                .iov_len = CH_MP4_FRAGMENT_HEADER_BYTES + frames[i]->sample_bytes};
+    uint64_t written;
+    int rc = ch_file_write_vectors_at(part->fd, iov, count, part->end, &written);
+    *whole = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t bytes = CH_MP4_FRAGMENT_HEADER_BYTES + frames[i]->sample_bytes;
+        if (written < bytes)
+            break;
+        written -= bytes;
+        part->end += bytes;
+        ++*whole;
+    }
+    part->frames += *whole;
+    return rc;
+}
+
+int ch_part_write_end(int fd, uint64_t end, struct ch_mp4_tables *tables, const struct ch_mp4_track *track,
+                      uint32_t last_duration_ticks)
+{
+    uint8_t *moov = NULL, header[CH_MP4_FREE_BYTES];
+    size_t moov_bytes = 0;
+    int rc = ch_mp4_tables_finish(tables, track, last_duration_ticks, &moov, &moov_bytes);
+    if (rc == 0)
+        rc = ch_file_write_at(fd, moov, moov_bytes, end);
+    free(moov);
+    if (rc == 0 && ftruncate(fd, (off_t)(end + moov_bytes)) < 0) // an older, longer tail
+        rc = -errno;
+    if (rc == 0)
+        rc = ch_file_sync(fd);
+    if (rc < 0) {
+        if (ftruncate(fd, (off_t)end) < 0)
+            return rc; // a whole fragmented file with a torn tail: still playable
+        return rc;
+    }
+    // From here on the file is the one or the other: 16 bytes inside one block.
+    ch_mp4_write_mdat_header(end, header);
+    rc = ch_file_write_at(fd, header, sizeof header, CH_MP4_FREE_OFFSET);
+    return rc < 0 ? rc : ch_file_sync(fd);
+}
+
+static int collect(const struct ch_part *part, int index_fd, struct ch_mp4_tables *tables)
+{
+    struct ch_index_reader *reader = malloc(sizeof *reader);
+    if (!reader)
+        return -ENOMEM;
+    ch_index_reader_init(reader, index_fd, part->first_record);
+    struct ch_record record;
+    int rc = 0;
+    for (uint64_t left = part->frames; left > 0;) {
+        rc = ch_index_reader_next(reader, &record);
+        if (rc <= 0) {
+            rc = rc == 0 ? -EBADMSG : rc;
+            break;
+        }
+        if (record.part != part->number)
+            continue;
+        left--;
+        rc = ch_mp4_tables_add(tables, record.sample_offset, record.sample_bytes,
+                               record.pts_ticks - record.composition_ticks, record.composition_ticks,
+                               record.flags & CH_FRAME_KEY);
+        if (rc < 0)
+            break;
+    }
+    free(reader);
+    return rc < 0 ? rc : 0;
+}
+
+int ch_part_finish(struct ch_part *part, int index_fd, uint32_t last_duration_ticks)
+{
+    if (part->frames == 0)
+        return -ENODATA;
+    struct ch_mp4_tables tables = {0};
+    struct ch_mp4_track track = track_of(part->params, part->created_s, 0);
+    int rc = collect(part, index_fd, &tables);
+    if (rc == 0)
+        rc = ch_part_write_end(part->fd, part->end, &tables, &track, last_duration_ticks);
+    ch_mp4_tables_free(&tables);
+    return rc;
+}
+
+void ch_part_close(struct ch_part *part)
+{
+    if (part->fd >= 0)
+        close(part->fd);
+    ch_params_unref(part->params);
+    part->params = NULL;
+    part->fd = -1;
+}

@@ -1,0 +1,38 @@
+// One MP4 file of a session, from its init segment over its fragments to its end in place. At every
+// moment it is a valid file: fragmented until ch_part_finish(), seekable afterwards; finishing copies
+// no media byte and costs by the number of frames alone. Disk thread.
+#ifndef CH_SINK_PART_H
+#define CH_SINK_PART_H
+
+#include "sink/index.h"
+
+struct ch_part {
+    int fd;                     // -1: none open
+    unsigned number;            // from 1
+    char name[32];              // stream.mp4, stream_2.mp4 ...
+    struct ch_params *params;   // owned reference
+    int64_t created_s;
+    uint64_t end;               // file offset behind the last whole fragment
+    uint64_t first_record, frames;
+};
+
+void ch_part_name(unsigned number, char out[32]);
+// A new file with its init segment. media_time_ticks: presentation time of its first picture in its
+// fragments. 0 or a negative errno (then no file is left).
+int ch_part_create(struct ch_part *part, int dir, unsigned number, struct ch_params *params, int64_t media_time_ticks,
+                   int64_t created_s);
+// Appends what the frames' fragments hold; *whole is the number of frames that are in the file whole, also on
+// failure, and `end` is behind them. `iov` is scratch for `count` vectors.
+int ch_part_append(struct ch_part *part, struct ch_frame *const *frames, size_t count, struct iovec *iov, size_t *whole);
+// Ends the file: tables from the index records that name this part, from first_record on. On failure the
+// file is what it was before. 0, -ENODATA without a frame, or a negative errno.
+int ch_part_finish(struct ch_part *part, int index_fd, uint32_t last_duration_ticks);
+// Closes the descriptor and drops the reference; fine if none is open.
+void ch_part_close(struct ch_part *part);
+
+// The same ending for a file of which only the tables' sources are known (recovery).
+struct ch_mp4_tables;
+int ch_part_write_end(int fd, uint64_t end, struct ch_mp4_tables *tables, const struct ch_mp4_track *track,
+                      uint32_t last_duration_ticks);
+
+#endif

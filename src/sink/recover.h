@@ -1,0 +1,18 @@
+// Finishes what an interruption left unfinished, from the files as they lie: kill -9, power cut, full
+// disk. Also makes an MP4 where only stream.h264 is left. Blocks; any thread, one at a time per folder.
+#ifndef CH_SINK_RECOVER_H
+#define CH_SINK_RECOVER_H
+
+#include "sink/writer.h"
+
+// True if the folder holds a session that was not ended: session.json says "recording", or is
+// missing beside files of ours, or an MP4 of the session is still in its fragmented form.
+bool ch_recover_needed(int root, const char *id);
+
+// Ends the session: cuts torn tails, finishes every MP4 part in place, makes the index and the MP4s agree,
+// writes session.json with verdict `recovered` (or `damaged`, if something had to be given up that was once written
+// whole). What cannot be read is left as it is. Running it twice changes nothing more.
+// 0 and a summary; -EALREADY if nothing was to be done; -ENOENT if there is no session; or a negative errno.
+int ch_recover_session(int root, const char *id, struct ch_session_summary *summary);
+
+#endif

@@ -1,0 +1,339 @@
+// What the index and the MP4 parts tell together. Each part's fragments are held against the records that
+// name them. The writer writes fragments before records, so behind a crash there are fragments without a
+// record: theirs are made anew. Behind a power cut there may be records without a fragment, too.
+#include "sink/recover_internal.h"
+
+#include "base/file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TAIL_BYTES (UINT64_C(64) << 20)
+#define TAIL_TICKS (INT64_C(5) * CH_MP4_TIMESCALE)
+#define HOLE_BYTES 256u // so many zeros in a row are a block that was never written: no NAL unit has three
+#define MAX_SAMPLE_BYTES (CH_LIMIT_MESSAGE_BYTES_MAX + (1u << 20))
+#define MAX_TICKS (INT64_MAX / 8)
+#define MAX_COMPOSITION (INT32_C(1) << 29)
+
+int ch_recover_add(struct ch_recovery *r, const struct ch_entry *entry)
+{
+    if (r->count == r->capacity) {
+        size_t capacity = r->capacity ? r->capacity * 2 : 256;
+        struct ch_entry *entries = realloc(r->entries, capacity * sizeof *entries);
+        if (!entries)
+            return -ENOMEM;
+        r->entries = entries;
+        r->capacity = capacity;
+    }
+    r->entries[r->count++] = *entry;
+    return 0;
+}
+
+void ch_recover_compact(struct ch_recovery *r)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < r->count; i++)
+        if (!r->entries[i].dropped)
+            r->entries[kept++] = r->entries[i];
+    r->count = kept;
+}
+
+// --- the index ---
+
+static bool is_plausible(const struct ch_record *record)
+{
+    return record->part <= CH_LIMIT_PARTS && (record->part > 0) == (record->sample_bytes > 0) &&
+           record->pts_ticks > -MAX_TICKS && record->pts_ticks < MAX_TICKS;
+}
+
+static int load_records(struct ch_recovery *r, unsigned number, struct ch_index_reader *reader)
+{
+    struct ch_recover_file *file = &r->index[number];
+    struct ch_entry entry = {.index = (uint8_t)number};
+    int rc;
+    ch_index_reader_init(reader, file->fd, 0);
+    while ((rc = ch_index_reader_next(reader, &entry.record)) == 1 && is_plausible(&entry.record)) {
+        rc = ch_recover_add(r, &entry);
+        if (rc < 0)
+            return rc;
+    }
+    return rc == -EBADMSG ? 0 : rc < 0 ? rc : 0;
+}
+
+int ch_recover_load_index(struct ch_recovery *r)
+{
+    struct ch_index_reader *reader = malloc(sizeof *reader);
+    if (!reader)
+        return -ENOMEM;
+    int rc = 0;
+    for (unsigned number = 1; number < CH_RECOVER_FILES && rc == 0; number++) {
+        if (r->index[number].fd < 0)
+            continue;
+        uint8_t header[CH_INDEX_HEADER_BYTES];
+        int64_t started_us;
+        if (r->started_us == 0 && ch_file_read_at(r->index[number].fd, header, sizeof header, 0) == 0 &&
+            ch_index_read_header(header, &started_us) == 0 && started_us > 0)
+            r->started_us = started_us;
+        rc = load_records(r, number, reader);
+    }
+    free(reader);
+    return rc;
+}
+
+// --- parts ---
+
+// Entries as read on one side, entries that have been held against the parts on the other.
+struct match {
+    struct ch_recovery *r;
+    struct ch_entry *in;
+    size_t in_count, next;
+    size_t last_of_part[CH_RECOVER_FILES]; // number behind the part's last entry; 0 if it has none
+    bool later_part;                       // entries of parts behind this one follow
+    unsigned part;
+};
+
+static int pass_on(struct match *match, bool in_mp4)
+{
+    struct ch_entry *entry = &match->in[match->next++];
+    entry->in_mp4 = in_mp4;
+    return ch_recover_add(match->r, entry);
+}
+
+// Passes on all entries that lie before a fragment at `offset`.
+static int pass_before(struct match *match, uint64_t offset)
+{
+    size_t end = match->last_of_part[match->part];
+    while (match->next < end) {
+        const struct ch_record *record = &match->in[match->next].record;
+        if (record->part == match->part && record->sample_offset >= offset)
+            return 0;
+        int rc = pass_on(match, false);
+        if (rc < 0)
+            return rc;
+    }
+    while (!match->later_part && match->next < match->in_count) {
+        int rc = pass_on(match, false);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static bool has_hole(const uint8_t *data, size_t size)
+{
+    size_t zeros = 0;
+    for (size_t i = 0; i < size && zeros < HOLE_BYTES; i++)
+        zeros = data[i] == 0 ? zeros + 1 : 0;
+    return zeros == HOLE_BYTES;
+}
+
+// The base of this part, or of another one: all are on one timeline.
+static void find_base(struct ch_recovery *r, struct ch_recover_part *part, const struct ch_mp4_fragment *fragment)
+{
+    for (unsigned number = CH_RECOVER_FILES - 1; number > 0 && !part->based; number--)
+        if (r->parts[number].based) {
+            part->based = true;
+            part->base_ticks = r->parts[number].base_ticks;
+        }
+    if (!part->based) { // the session's first picture is at 0
+        part->based = true;
+        part->base_ticks = (int64_t)fragment->dts_ticks + fragment->composition_ticks;
+    }
+}
+
+static const struct ch_record *newest(const struct ch_recovery *r, bool picture)
+{
+    for (size_t i = r->count; i-- > 0;)
+        if (!picture || r->entries[i].record.part > 0)
+            return &r->entries[i].record;
+    return NULL;
+}
+
+// Times of an unchecked header may be anything: the difference wraps.
+static int64_t decode_time(const struct ch_recover_part *part, const struct ch_mp4_fragment *fragment)
+{
+    return (int64_t)(fragment->dts_ticks - (uint64_t)part->base_ticks);
+}
+
+static void rebuild_record(const struct ch_recovery *r, const struct ch_recover_part *part,
+                           const struct ch_mp4_fragment *fragment, struct ch_record *record)
+{
+    int64_t dts = decode_time(part, fragment);
+    const struct ch_record *last = newest(r, false), *picture = newest(r, true);
+    record->composition_ticks = fragment->composition_ticks;
+    record->pts_ticks = dts + fragment->composition_ticks;
+    record->flags = (uint16_t)(CH_FRAME_PICTURE | CH_FRAME_REBUILT | (fragment->key ? CH_FRAME_KEY : 0));
+    record->sequence = last ? last->sequence : 0;
+    record->arrival_us = last ? last->arrival_us : r->started_us;
+    record->device_ms = (uint64_t)(record->pts_ticks > 0 ? record->pts_ticks : 0) / 90;
+    if (picture)
+        record->device_ms = picture->device_ms + (uint64_t)((record->pts_ticks - picture->pts_ticks) / 90);
+}
+
+static bool follows(const struct ch_recover_part *part, const struct ch_mp4_fragment *fragment)
+{
+    int64_t dts = decode_time(part, fragment);
+    if (dts < -MAX_TICKS || dts > MAX_TICKS || fragment->composition_ticks < -MAX_COMPOSITION ||
+        fragment->composition_ticks > MAX_COMPOSITION)
+        return false;
+    return part->frames == 0 || (dts > part->last_dts && dts - part->last_dts <= UINT32_MAX);
+}
+
+// A fragment that no record knows. 0, 1 if it is not to be trusted, or an error.
+static int add_fresh(struct match *match, const struct ch_mp4_fragment *fragment, uint64_t sample_offset)
+{
+    struct ch_recovery *r = match->r;
+    struct ch_recover_part *part = &r->parts[match->part];
+    struct ch_entry entry = {.in_mp4 = true, .fresh = true, .index = r->count ? r->entries[r->count - 1].index : 0};
+    if (fragment->sample_bytes > MAX_SAMPLE_BYTES || fragment->dts_ticks > (uint64_t)MAX_TICKS)
+        return 1;
+    int rc = ch_scratch_read(&r->sample, part->fd, sample_offset, fragment->sample_bytes);
+    if (rc < 0)
+        return rc;
+    if (!ch_sample_hash(r->sample.data, fragment->sample_bytes, &entry.record.hash) ||
+        has_hole(r->sample.data, fragment->sample_bytes))
+        return 1;
+    find_base(r, part, fragment);
+    if (!follows(part, fragment))
+        return 1;
+    entry.record.part = (uint16_t)match->part;
+    entry.record.sample_offset = sample_offset;
+    entry.record.sample_bytes = fragment->sample_bytes;
+    rebuild_record(r, part, fragment, &entry.record);
+    part->last_dts = decode_time(part, fragment);
+    part->frames++;
+    return ch_recover_add(r, &entry);
+}
+
+static int on_fragment(void *context, const struct ch_mp4_fragment *fragment, uint64_t sample_offset)
+{
+    struct match *match = context;
+    struct ch_recover_part *part = &match->r->parts[match->part];
+    int rc = pass_before(match, sample_offset);
+    if (rc < 0)
+        return rc;
+    const struct ch_record *record = match->next < match->in_count ? &match->in[match->next].record : NULL;
+    if (!record || record->part != match->part || record->sample_offset != sample_offset ||
+        record->sample_bytes != fragment->sample_bytes)
+        return add_fresh(match, fragment, sample_offset);
+    part->last_dts = record->pts_ticks - record->composition_ticks;
+    part->base_ticks = (int64_t)(fragment->dts_ticks - (uint64_t)part->last_dts);
+    part->based = true;
+    part->frames++;
+    return pass_on(match, true);
+}
+
+static int match_part(struct match *match, unsigned number)
+{
+    struct ch_recover_part *part = &match->r->parts[number];
+    match->part = number;
+    match->later_part = false;
+    for (unsigned later = number + 1; later < CH_RECOVER_FILES; later++)
+        match->later_part |= match->last_of_part[later] > match->next;
+    int rc = ch_part_scan(part->fd, &part->shape, on_fragment, match);
+    part->end = part->shape.good_end;
+    return rc;
+}
+
+int ch_recover_match_parts(struct ch_recovery *r)
+{
+    struct match match = {.r = r, .in = r->entries, .in_count = r->count};
+    r->entries = NULL;
+    r->count = r->capacity = 0;
+    for (size_t i = 0; i < match.in_count; i++)
+        match.last_of_part[match.in[i].record.part] = i + 1;
+    int rc = 0;
+    for (unsigned number = 1; number < CH_RECOVER_FILES && rc == 0; number++)
+        if (r->parts[number].fd >= 0)
+            rc = match_part(&match, number);
+    while (rc == 0 && match.next < match.in_count)
+        rc = pass_on(&match, false);
+    free(match.in);
+    return rc;
+}
+
+// --- the newest samples ---
+
+size_t ch_recover_tail(const struct ch_recovery *r, bool (*belongs)(const struct ch_entry *entry, unsigned number),
+                       unsigned number)
+{
+    uint64_t bytes = 0;
+    int64_t newest_pts = INT64_MIN;
+    size_t from = r->count;
+    for (size_t i = r->count; i-- > 0;) {
+        const struct ch_record *record = &r->entries[i].record;
+        if (!belongs(&r->entries[i], number))
+            continue;
+        if (record->pts_ticks > newest_pts)
+            newest_pts = record->pts_ticks;
+        bytes += record->payload_bytes > record->sample_bytes ? record->payload_bytes : record->sample_bytes;
+        if (from < r->count && (bytes > TAIL_BYTES || newest_pts - record->pts_ticks > TAIL_TICKS))
+            break;
+        from = i;
+    }
+    return from;
+}
+
+static bool has_sample(const struct ch_entry *entry, unsigned number)
+{
+    return entry->in_mp4 && entry->record.part == number;
+}
+
+// The samples from this entry on are given up, as far as the MP4 is concerned.
+void ch_recover_lose_samples(struct ch_recovery *r, unsigned number, size_t from)
+{
+    struct ch_recover_part *part = &r->parts[number];
+    part->end = r->entries[from].record.sample_offset - CH_MP4_FRAGMENT_HEADER_BYTES;
+    for (size_t i = from; i < r->count; i++) {
+        struct ch_entry *entry = &r->entries[i];
+        if (!has_sample(entry, number))
+            continue;
+        entry->in_mp4 = false;
+        entry->dropped = entry->fresh;
+        part->frames--;
+    }
+}
+
+// 1 if the sample is what its record says, or could be put right from its message.
+static int check_sample(struct ch_recovery *r, const struct ch_recover_part *part, const struct ch_entry *entry)
+{
+    const struct ch_record *record = &entry->record;
+    uint64_t hash;
+    int rc = ch_scratch_read(&r->sample, part->fd, record->sample_offset, record->sample_bytes);
+    if (rc < 0)
+        return rc;
+    if (ch_sample_hash(r->sample.data, record->sample_bytes, &hash) && hash == record->hash)
+        return 1;
+    rc = ch_recover_make_sample(r, entry);
+    if (rc <= 0)
+        return rc;
+    rc = ch_file_write_at(part->fd, r->sample.data, record->sample_bytes, record->sample_offset);
+    return rc < 0 ? rc : 1;
+}
+
+static int check_part(struct ch_recovery *r, unsigned number)
+{
+    for (size_t i = ch_recover_tail(r, has_sample, number); i < r->count; i++) {
+        if (!has_sample(&r->entries[i], number))
+            continue;
+        int rc = check_sample(r, &r->parts[number], &r->entries[i]);
+        if (rc < 0)
+            return rc;
+        if (rc == 0) {
+            ch_recover_lose_samples(r, number, i);
+            return 0;
+        }
+    }
+    return 0;
+}
+
+int ch_recover_check_parts(struct ch_recovery *r)
+{
+    int rc = 0;
+    for (unsigned number = 1; number < CH_RECOVER_FILES && rc == 0; number++)
+        if (r->parts[number].fd >= 0 && r->parts[number].shape.form == CH_PART_FRAGMENTED)
+            rc = check_part(r, number);
+    ch_recover_compact(r);
+    return rc;
+}
