@@ -1,0 +1,182 @@
+#include "app/hub.h"
+
+#include "app/camera.h"
+#include "app/recovery.h"
+#include "app/session.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define HOUSEKEEPING_MS 1000
+#define STOP_CHECK_MS 50
+
+// --- the folder ---
+
+static int open_recordings(struct ch_hub *hub)
+{
+    const char *path = hub->options.recordings;
+    if (mkdir(path, 0755) < 0 && errno != EEXIST) {
+        ch_log_error("recordings folder %s cannot be made: %s", path, strerror(errno));
+        return -errno;
+    }
+    hub->root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (hub->root < 0) {
+        ch_log_error("recordings folder %s cannot be opened: %s", path, strerror(errno));
+        return -errno;
+    }
+    // Found out now, not when the first frame comes.
+    int fd = openat(hub->root, ".camhub-write-test", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        int rc = -errno;
+        ch_log_error("recordings folder %s cannot be written: %s", path, strerror(-rc));
+        close(hub->root);
+        return rc;
+    }
+    close(fd);
+    unlinkat(hub->root, ".camhub-write-test", 0);
+    return 0;
+}
+
+// --- timers ---
+
+static void on_accept(uv_poll_t *poll, int status, int events)
+{
+    struct ch_hub *hub = poll->data;
+    (void)events;
+    if (status < 0)
+        return;
+    for (int i = 0; i < 64; i++) {
+        int fd = accept4(hub->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0) {
+            // Out of descriptors: whoever waits in the kernel's queue is served when some are free.
+            if (errno == EMFILE || errno == ENFILE)
+                ch_log_error("no more connections: %s", strerror(errno));
+            return;
+        }
+        if (hub->peer_count >= CH_LIMIT_CONNECTIONS)
+            close(fd);
+        else
+            ch_peer_accept(hub, fd);
+    }
+}
+
+static void on_housekeeping(uv_timer_t *timer)
+{
+    struct ch_hub *hub = timer->data;
+    int64_t now = ch_clock_mono_us();
+    for (struct ch_peer *peer = hub->peers, *next; peer; peer = next) {
+        next = peer->next;
+        ch_peer_housekeep(peer, now);
+    }
+    for (struct ch_camera *camera = hub->cameras; camera; camera = camera->next)
+        ch_camera_housekeep(camera, now);
+    if (hub->stopping && now - hub->stop_us > CH_LIMIT_SHUTDOWN_US / 2)
+        ch_session_abandon_thumbnails(hub);
+    ch_hub_check_stopped(hub);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct ch_hub *hub = timer->data;
+    for (struct ch_session *session = hub->sessions; session; session = session->next)
+        ch_session_tick(session);
+}
+
+// --- life ---
+
+int ch_hub_start(struct ch_hub *hub, const struct ch_options *options, uv_loop_t *loop)
+{
+    memset(hub, 0, sizeof *hub);
+    hub->options = *options;
+    hub->loop = loop;
+    hub->started_us = ch_clock_mono_us();
+    int rc = open_recordings(hub);
+    if (rc < 0)
+        return rc;
+    char error[256];
+    hub->listener = ch_listen(options->host, options->port, &hub->port, error, sizeof error);
+    if (hub->listener < 0) {
+        ch_log_error("%s", error);
+        rc = hub->listener;
+        goto fail_root;
+    }
+    rc = ch_disk_start(&hub->disk, loop);
+    if (rc < 0) {
+        ch_log_error("the disk thread cannot be started: %s", strerror(-rc));
+        goto fail_listener;
+    }
+    uv_poll_init_socket(loop, &hub->listen_poll, hub->listener);
+    hub->listen_poll.data = hub;
+    uv_poll_start(&hub->listen_poll, UV_READABLE, on_accept);
+    uv_timer_init(loop, &hub->housekeeping);
+    hub->housekeeping.data = hub;
+    uv_timer_start(&hub->housekeeping, on_housekeeping, HOUSEKEEPING_MS, HOUSEKEEPING_MS);
+    uv_timer_init(loop, &hub->tick);
+    hub->tick.data = hub;
+    uv_timer_start(&hub->tick, on_tick, CH_FLUSH_US / 1000, CH_FLUSH_US / 1000);
+    ch_recovery_start(hub);
+    return 0;
+
+fail_listener:
+    close(hub->listener);
+fail_root:
+    close(hub->root);
+    return rc;
+}
+
+void ch_hub_stop(struct ch_hub *hub)
+{
+    if (hub->stopping)
+        return;
+    hub->stopping = true;
+    hub->stop_us = ch_clock_mono_us();
+    uv_poll_stop(&hub->listen_poll);
+    uv_close((uv_handle_t *)&hub->listen_poll, NULL);
+    close(hub->listener);
+    for (struct ch_camera *camera = hub->cameras; camera; camera = camera->next)
+        ch_camera_end_session(camera, "shutdown");
+    for (struct ch_peer *peer = hub->peers, *next; peer; peer = next) {
+        next = peer->next;
+        ch_peer_close(peer, CH_WS_GOING_AWAY, "The hub is shutting down");
+    }
+    uv_timer_start(&hub->housekeeping, on_housekeeping, STOP_CHECK_MS, STOP_CHECK_MS);
+}
+
+static void end(struct ch_hub *hub)
+{
+    uv_close((uv_handle_t *)&hub->housekeeping, NULL);
+    uv_close((uv_handle_t *)&hub->tick, NULL);
+    ch_disk_stop(&hub->disk);
+    close(hub->root);
+    hub->stopped(hub);
+}
+
+void ch_hub_check_stopped(struct ch_hub *hub)
+{
+    if (!hub->stopping || !hub->disk)
+        return;
+    bool late = ch_clock_mono_us() - hub->stop_us > CH_LIMIT_SHUTDOWN_US;
+    if (!late && (hub->sessions || ch_disk_pending(hub->disk) > 0))
+        return;
+    // Peers are given a moment for their side of the closing handshake, but not waited for.
+    if (!late && hub->peer_count > 0 && ch_clock_mono_us() - hub->stop_us < CH_US_PER_S)
+        return;
+    end(hub);
+}
+
+unsigned ch_hub_command(struct ch_hub *hub, const struct ch_command *command)
+{
+    unsigned sent = 0;
+    for (struct ch_camera *camera = hub->cameras; camera; camera = camera->next)
+        sent += ch_camera_command(camera, command);
+    return sent;
+}

@@ -1,0 +1,55 @@
+// The hub: one process, one loop. This is what its parts share; each part has a file of its own:
+//
+//   hub.c         listening, housekeeping, orderly end
+//   peer.c        one accepted connection: HTTP request, then what it became
+//   camera.c      a phone: texts, messages, sessions
+//   session.c     a recording, from its start to its thumbnail
+//   download.c    files of recordings over HTTP, with ranges
+//   operator.c    commands typed by a person
+//   recovery.c    sessions that an earlier run left unfinished
+//
+// One thread: the loop's. What blocks is with the disk thread, libuv's work pool, or a child process.
+#ifndef CH_APP_HUB_H
+#define CH_APP_HUB_H
+
+#include "app/options.h"
+#include "proto/command.h"
+#include "sink/recorder.h"
+
+#include <uv.h>
+
+struct ch_camera;
+struct ch_peer;
+struct ch_session;
+
+struct ch_hub {
+    struct ch_options options;
+    uv_loop_t *loop;
+    int root;                   // the recordings folder
+    uint16_t port;              // in use
+    int listener;
+    uv_poll_t listen_poll;
+    uv_timer_t housekeeping;    // once per second
+    uv_timer_t tick;            // CH_FLUSH_US, while there are sessions
+    struct ch_disk *disk;
+    struct ch_peer *peers;      // all open connections
+    unsigned peer_count;
+    struct ch_camera *cameras;  // connected ones, by name
+    struct ch_session *sessions; // until their files and thumbnail are finished
+    unsigned thumbnails;        // children running
+    bool stopping;
+    int64_t started_us, stop_us; // monotonic
+    bool warned_full, warned_ffmpeg;
+    void (*stopped)(struct ch_hub *hub); // everything has ended
+};
+
+// Opens the recordings folder, listens, starts. 0, or a negative errno after an [Error] line.
+int ch_hub_start(struct ch_hub *hub, const struct ch_options *options, uv_loop_t *loop);
+// Ends all connections and sessions, then calls `stopped`, after CH_LIMIT_SHUTDOWN_US at the latest.
+void ch_hub_stop(struct ch_hub *hub);
+void ch_hub_check_stopped(struct ch_hub *hub); // for the parts, when something of theirs has ended
+
+// Sends a command to every camera. The number it was sent to.
+unsigned ch_hub_command(struct ch_hub *hub, const struct ch_command *command);
+
+#endif
