@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define FIGURES_US INT64_C(10000000)
-#define RETRY_US INT64_C(5000000)
+#define RETRY_US INT64_C(1000000)
 #define FLUSH_HELD_US INT64_C(300000) // pictures held for their order, when no more come
 
 static struct ch_camera *find(struct ch_hub *hub, const char *name)

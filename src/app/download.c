@@ -17,6 +17,7 @@
 #define FIELD_BYTES 128
 
 struct ch_download {
+    struct ch_hub *hub;
     struct ch_peer *peer;      // NULL: abandoned
     uv_work_t work;
     bool working;
@@ -85,6 +86,22 @@ static void run_read(uv_work_t *work)
 
 // --- on the loop ---
 
+static int start_work(struct ch_download *download, uv_work_cb run, uv_after_work_cb after)
+{
+    int rc = uv_queue_work(download->hub->loop, &download->work, run, after);
+    if (rc == 0) {
+        download->working = true;
+        download->hub->works++;
+    }
+    return rc;
+}
+
+static void work_ended(struct ch_download *download)
+{
+    download->working = false;
+    download->hub->works--;
+}
+
 static void read_next(struct ch_download *download);
 
 static void finish(struct ch_download *download, bool whole)
@@ -97,7 +114,7 @@ static void finish(struct ch_download *download, bool whole)
 static void on_read(uv_work_t *work, int status)
 {
     struct ch_download *download = work->data;
-    download->working = false;
+    work_ended(download);
     if (!download->peer) {
         free_download(download);
         return;
@@ -118,11 +135,8 @@ static void on_read(uv_work_t *work, int status)
 
 static void read_next(struct ch_download *download)
 {
-    download->working = true;
-    if (uv_queue_work(download->peer->hub->loop, &download->work, run_read, on_read) < 0) {
-        download->working = false;
+    if (start_work(download, run_read, on_read) < 0)
         finish(download, false);
-    }
 }
 
 void ch_download_continue(struct ch_download *download)
@@ -205,7 +219,7 @@ static void send_head(struct ch_download *download)
 static void on_open(uv_work_t *work, int status)
 {
     struct ch_download *download = work->data;
-    download->working = false;
+    work_ended(download);
     if (!download->peer)
         free_download(download);
     else if (status < 0 || download->error < 0)
@@ -241,6 +255,7 @@ void ch_download_start(struct ch_peer *peer, const struct ch_http_request *reque
         return;
     }
     download->peer = peer;
+    download->hub = peer->hub;
     download->root = peer->hub->root;
     download->fd = -1;
     download->work.data = download;
@@ -249,7 +264,6 @@ void ch_download_start(struct ch_peer *peer, const struct ch_http_request *reque
     copy_field(request, "If-None-Match", download->if_none_match);
     peer->download = download;
     peer->state = CH_PEER_REPLYING;
-    download->working = uv_queue_work(peer->hub->loop, &download->work, run_open, on_open) == 0;
-    if (!download->working)
+    if (start_work(download, run_open, on_open) < 0)
         refuse(download, 500, "internal", "the file could not be opened");
 }

@@ -153,6 +153,8 @@ void ch_hub_stop(struct ch_hub *hub)
 
 static void end(struct ch_hub *hub)
 {
+    for (struct ch_peer *peer = hub->peers; peer; peer = peer->next)
+        ch_conn_close(&peer->conn);
     uv_close((uv_handle_t *)&hub->housekeeping, NULL);
     uv_close((uv_handle_t *)&hub->tick, NULL);
     ch_disk_stop(&hub->disk);
@@ -165,7 +167,7 @@ void ch_hub_check_stopped(struct ch_hub *hub)
     if (!hub->stopping || !hub->disk)
         return;
     bool late = ch_clock_mono_us() - hub->stop_us > CH_LIMIT_SHUTDOWN_US;
-    if (!late && (hub->sessions || ch_disk_pending(hub->disk) > 0))
+    if (!late && (hub->sessions || hub->works > 0 || ch_disk_pending(hub->disk) > 0))
         return;
     // Peers are given a moment for their side of the closing handshake, but not waited for.
     if (!late && hub->peer_count > 0 && ch_clock_mono_us() - hub->stop_us < CH_US_PER_S)

@@ -39,7 +39,8 @@ struct ch_hub {
     unsigned thumbnails;        // children running
     bool stopping;
     int64_t started_us, stop_us; // monotonic
-    bool warned_full, warned_ffmpeg;
+    unsigned works;             // pieces of work in libuv's pool that hold something of ours
+    bool warned_ffmpeg;
     void (*stopped)(struct ch_hub *hub); // everything has ended
 };
 

@@ -15,7 +15,7 @@
 struct recovery {
     uv_work_t work;
     struct ch_hub *hub;
-    int root;               // a descriptor of its own: the hub may end first
+    int root;
     DIR *folder;            // read on by every piece of work
     bool found;
     struct ch_session_summary summary;
@@ -53,6 +53,7 @@ static void run_next(uv_work_t *work)
 static void on_next(uv_work_t *work, int status)
 {
     struct recovery *recovery = work->data;
+    struct ch_hub *hub = recovery->hub;
     if (recovery->found && status == 0 && !recovery->hub->stopping) {
         ch_session_add_finished(recovery->hub, &recovery->summary);
         if (uv_queue_work(recovery->hub->loop, work, run_next, on_next) == 0)
@@ -60,6 +61,8 @@ static void on_next(uv_work_t *work, int status)
     }
     closedir(recovery->folder); // and root with it
     free(recovery);
+    hub->works--;
+    ch_hub_check_stopped(hub);
 }
 
 void ch_recovery_start(struct ch_hub *hub)
@@ -71,8 +74,10 @@ void ch_recovery_start(struct ch_hub *hub)
     recovery->work.data = recovery;
     recovery->root = openat(hub->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     recovery->folder = recovery->root >= 0 ? fdopendir(recovery->root) : NULL;
-    if (recovery->folder && uv_queue_work(hub->loop, &recovery->work, run_next, on_next) == 0)
+    if (recovery->folder && uv_queue_work(hub->loop, &recovery->work, run_next, on_next) == 0) {
+        hub->works++;
         return;
+    }
     ch_log_error("recordings cannot be looked through for interrupted ones: %s", strerror(errno));
     if (recovery->folder)
         closedir(recovery->folder);

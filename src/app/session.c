@@ -170,7 +170,8 @@ static void on_opened(void *owner, const char *id)
 {
     struct ch_session *session = owner;
     ch_log_info("%s: recording to %s/%s", session->name, session->hub->options.recordings, id);
-    session->hub->warned_full = false;
+    if (session->camera)
+        session->camera->warned_disk = false;
 }
 
 static void on_failed(void *owner, int error)
@@ -179,10 +180,9 @@ static void on_failed(void *owner, int error)
     struct ch_camera *camera = session->camera;
     if (!camera)
         return;
-    if (!session->hub->warned_full)
-        ch_log_error("%s: cannot record: %s; trying again every 5 s as long as frames come", session->name,
-                     strerror(-error));
-    session->hub->warned_full = true;
+    if (!camera->warned_disk)
+        ch_log_error("%s: cannot record: %s; trying again every second", session->name, strerror(-error));
+    camera->warned_disk = true;
     ch_session_end(session, "damaged");
     camera->retry_us = ch_clock_mono_us();
 }

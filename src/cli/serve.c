@@ -217,6 +217,10 @@ static void on_quit(void *context)
 static void on_stopped(struct ch_hub *hub)
 {
     struct serve *serve = (struct serve *)hub;
+    if (hub->works > 0) { // a recovery that takes longer than we may: it can be broken off anywhere
+        ch_log_info("all sessions are finished; a recovery goes on at the next start");
+        _exit(CH_EXIT_OK);
+    }
     ch_operator_stop(serve->operator);
     uv_close((uv_handle_t *)&serve->interrupt, NULL);
     uv_close((uv_handle_t *)&serve->terminate, NULL);

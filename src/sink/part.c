@@ -106,6 +106,15 @@ int ch_part_write_end(int fd, uint64_t end, struct ch_mp4_tables *tables, const 
     return rc < 0 ? rc : ch_file_sync(fd);
 }
 
+static int add_sample(const struct ch_part *part, const struct ch_record *record, struct ch_mp4_tables *tables)
+{
+    if (record->part != part->number)
+        return 0;
+    return ch_mp4_tables_add(tables, record->sample_offset, record->sample_bytes,
+                             record->pts_ticks - record->composition_ticks, record->composition_ticks,
+                             record->flags & CH_FRAME_KEY);
+}
+
 static int collect(const struct ch_part *part, int index_fd, struct ch_mp4_tables *tables)
 {
     struct ch_index_reader *reader = malloc(sizeof *reader);
@@ -113,33 +122,28 @@ static int collect(const struct ch_part *part, int index_fd, struct ch_mp4_table
         return -ENOMEM;
     ch_index_reader_init(reader, index_fd, part->first_record);
     struct ch_record record;
-    int rc = 0;
-    for (uint64_t left = part->frames; left > 0;) {
+    int rc = 1;
+    while (rc > 0 && tables->samples < part->frames) {
         rc = ch_index_reader_next(reader, &record);
-        if (rc <= 0) {
-            rc = rc == 0 ? -EBADMSG : rc;
-            break;
-        }
-        if (record.part != part->number)
-            continue;
-        left--;
-        rc = ch_mp4_tables_add(tables, record.sample_offset, record.sample_bytes,
-                               record.pts_ticks - record.composition_ticks, record.composition_ticks,
-                               record.flags & CH_FRAME_KEY);
-        if (rc < 0)
-            break;
+        if (rc > 0 && add_sample(part, &record, tables) < 0)
+            rc = -EBADMSG;
     }
     free(reader);
     return rc < 0 ? rc : 0;
 }
 
-int ch_part_finish(struct ch_part *part, int index_fd, uint32_t last_duration_ticks)
+int ch_part_finish(struct ch_part *part, int index_fd, const struct ch_record *more, size_t more_count,
+                   uint32_t last_duration_ticks)
 {
     if (part->frames == 0)
         return -ENODATA;
     struct ch_mp4_tables tables = {0};
     struct ch_mp4_track track = track_of(part->params, part->created_s, 0);
     int rc = collect(part, index_fd, &tables);
+    for (size_t i = 0; rc == 0 && i < more_count; i++)
+        rc = add_sample(part, &more[i], &tables);
+    if (rc == 0 && tables.samples != part->frames)
+        rc = -EBADMSG;
     if (rc == 0)
         rc = ch_part_write_end(part->fd, part->end, &tables, &track, last_duration_ticks);
     ch_mp4_tables_free(&tables);

@@ -24,9 +24,11 @@ int ch_part_create(struct ch_part *part, int dir, unsigned number, struct ch_par
 // Appends what the frames' fragments hold; *whole is the number of frames that are in the file whole, also on
 // failure, and `end` is behind them. `iov` is scratch for `count` vectors.
 int ch_part_append(struct ch_part *part, struct ch_frame *const *frames, size_t count, struct iovec *iov, size_t *whole);
-// Ends the file: tables from the index records that name this part, from first_record on. On failure the
-// file is what it was before. 0, -ENODATA without a frame, or a negative errno.
-int ch_part_finish(struct ch_part *part, int index_fd, uint32_t last_duration_ticks);
+// Ends the file: tables from the index records that name this part, from first_record on, and then from `more`,
+// records that did not make it into the index. On failure the file is what it was before.
+// 0, -ENODATA without a frame, or a negative errno.
+int ch_part_finish(struct ch_part *part, int index_fd, const struct ch_record *more, size_t more_count,
+                   uint32_t last_duration_ticks);
 // Closes the descriptor and drops the reference; fine if none is open.
 void ch_part_close(struct ch_part *part);
 

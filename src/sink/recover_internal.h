@@ -8,6 +8,7 @@
 
 #include "base/limits.h"
 #include "sink/index.h"
+#include "sink/recover.h"
 #include "sink/scan_part.h"
 
 #include <jansson.h>
@@ -77,15 +78,24 @@ void ch_recover_compact(struct ch_recovery *r);
 size_t ch_recover_tail(const struct ch_recovery *r, bool (*belongs)(const struct ch_entry *entry, unsigned number),
                        unsigned number);
 
+// recover.c: "stem.extension", "stem_2.extension" ...
+void ch_recover_name(const char *stem, const char *extension, unsigned number, char out[40]);
+// "<client>_<YYYYMMDD_HHMMSS>[_N]". True if the name has this form; *client is the whole name otherwise.
+bool ch_recover_read_name(const char *id, char client[CH_SESSION_ID_BYTES], int64_t *started_us);
+
 // recover_match.c: index and MP4 parts into entries.
 int ch_recover_load_index(struct ch_recovery *r);
 int ch_recover_match_parts(struct ch_recovery *r);
 int ch_recover_check_parts(struct ch_recovery *r); // the newest samples' hashes
 void ch_recover_lose_samples(struct ch_recovery *r, unsigned part, size_t from);
 
-// recover_h264.c: stream.h264 against the entries, and each for the other.
+// recover_h264.c: where each entry's message lies in stream.h264.
 int ch_recover_place_messages(struct ch_recovery *r); // entries of the index
 int ch_recover_align_messages(struct ch_recovery *r); // entries made anew
+// The message into r->payload. 1 if it is what its record says, 0 if not, or an error.
+int ch_recover_check_message(struct ch_recovery *r, const struct ch_entry *entry);
+
+// recover_exchange.c: what one of both files lost and the other one has.
 int ch_recover_refill_parts(struct ch_recovery *r);   // samples from messages
 int ch_recover_append_messages(struct ch_recovery *r);// messages from samples
 // A sample made from an entry's message, if it fits the record; into r->sample. 1, 0 if not, or an error.
@@ -99,5 +109,8 @@ int ch_recover_create_part(struct ch_recovery *r, struct ch_recover_part *part, 
 // recover_bare.c: where stream.h264 knows more than all others.
 int ch_recover_bare(struct ch_recovery *r);      // new entries and new parts from nothing else
 int ch_recover_take_rest(struct ch_recovery *r); // entries for what lies behind the last message
+
+// recover_end.c: index, MP4 ends and session.json from the entries.
+int ch_recover_conclude(struct ch_recovery *r, struct ch_session_summary *summary);
 
 #endif

@@ -61,18 +61,18 @@ static int64_t usual_step(const struct ch_report *report)
     return count ? sorted[count / 2] : 0;
 }
 
-// A step in presentation time: is it a gap, and whose fault?
+// A step in time: is it a gap, and whose fault? Taken from decode times, which are the sorted presentation times:
+// with B-frames the presentation times themselves run back and forth.
 static void note_step(struct ch_report *report, int64_t step, uint32_t missing)
 {
     int64_t usual = usual_step(report);
     bool long_step = step >= GAP_TICKS && usual > 0 && step >= GAP_FACTOR * usual;
     if (long_step || missing > 0)
-        list_add(report, report->gaps, json_pack("{s:f,s:f,s:I,s:s}", "at", seconds(report->max_pts), "duration",
+        list_add(report, report->gaps, json_pack("{s:f,s:f,s:I,s:s}", "at", seconds(report->last_dts), "duration",
                                                  seconds(step), "missing", (json_int_t)missing, "cause",
                                                  missing > 0 ? "transport" : "not_encoded"));
     if (step > report->longest_gap_ticks)
         report->longest_gap_ticks = step;
-    report->last_step_ticks = step;
     report->steps[report->step_count++ % STEPS] = step;
 }
 
@@ -149,11 +149,11 @@ static void add_picture(struct ch_report *report, struct ch_record *record, uint
         note_clock(report, record);
         note_rate(report, record);
     }
-    if (!report->any_picture)
-        report->max_pts = record->pts_ticks;
-    else if (record->pts_ticks > report->max_pts)
-        note_step(report, record->pts_ticks - report->max_pts, missing);
-    if (record->pts_ticks > report->max_pts)
+    int64_t dts = record->pts_ticks - record->composition_ticks;
+    if (report->any_picture && dts > report->last_dts)
+        note_step(report, dts - report->last_dts, missing);
+    report->last_dts = dts;
+    if (!report->any_picture || record->pts_ticks > report->max_pts)
         report->max_pts = record->pts_ticks;
     report->any_picture = true;
 }

@@ -26,7 +26,7 @@ struct ch_report {
     bool any_picture, timed;   // timed: the last picture's clock is known
     int64_t first_arrival_us, last_arrival_us; // of pictures
     uint64_t rate_first_device_ms, rate_last_device_ms;
-    int64_t max_pts, longest_gap_ticks, last_step_ticks;
+    int64_t max_pts, last_dts, longest_gap_ticks;
     int64_t steps[9];
     unsigned step_count;
     int64_t base_ticks;        // pts - 90 * device time, while the clock runs undisturbed

@@ -84,10 +84,24 @@ static enum ch_sequence_verdict step_back(struct ch_sequence *sequence, uint32_t
         return restart(sequence, number);
     if (sequence->last_was_back && number == sequence->last_back + 1) {
         sequence->duplicates--; // two in a row count up again: that was no duplicate but a new count
+        sequence->old_expected = sequence->expected;
+        sequence->doubtful = 2;
         return restart(sequence, number);
     }
     sequence->duplicates++;
     return CH_SEQUENCE_DUPLICATE;
+}
+
+// The old count goes on where it had been: what looked like a restart was a run sent twice.
+static bool take_back_restart(struct ch_sequence *sequence, uint32_t number)
+{
+    if (sequence->doubtful == 0 || number != sequence->old_expected || number == sequence->expected)
+        return false;
+    sequence->restarts--;
+    sequence->duplicates += sequence->doubtful;
+    sequence->expected = number + 1;
+    sequence->doubtful = 0;
+    return true;
 }
 
 enum ch_sequence_verdict ch_sequence_next(struct ch_sequence *sequence, uint32_t number, int64_t at,
@@ -99,7 +113,11 @@ enum ch_sequence_verdict ch_sequence_next(struct ch_sequence *sequence, uint32_t
         sequence->expected = number + 1;
         return CH_SEQUENCE_NEXT;
     }
+    if (take_back_restart(sequence, number))
+        return CH_SEQUENCE_NEXT;
     int64_t step = (int32_t)(number - sequence->expected);
+    if (sequence->doubtful > 0)
+        sequence->doubtful = step == 0 && sequence->doubtful < MAX_BACK ? sequence->doubtful + 1 : 0;
     enum ch_sequence_verdict verdict = CH_SEQUENCE_NEXT;
     if (step < 0)
         verdict = step_back(sequence, number, -step);

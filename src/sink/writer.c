@@ -37,7 +37,7 @@ struct ch_writer {
     struct growing index, h264;
     EVP_MD_CTX *index_hash;
     struct ch_part part;
-    bool part_dirty;
+    bool part_dirty, part_error;
     unsigned parts;        // made so far
     struct ch_report report;
     struct ch_record last_picture;
@@ -94,13 +94,15 @@ static void close_growing(struct ch_writer *writer, struct growing *file, enum c
     file->fd = -1;
 }
 
-static void finish_part(struct ch_writer *writer, bool damaged)
+// `unindexed` records of the batch at hand are not in the index.
+static void finish_part(struct ch_writer *writer, bool damaged, size_t unindexed)
 {
     struct ch_part *part = &writer->part;
     if (part->fd < 0)
         return;
     if (!damaged) {
-        int rc = ch_part_finish(part, writer->index.fd, ch_report_last_duration_ticks(&writer->report));
+        int rc = ch_part_finish(part, writer->index.fd, writer->records, unindexed,
+                                ch_report_last_duration_ticks(&writer->report));
         if (rc < 0 && rc != -ENODATA) {
             note_damage(writer, part->name, "finishing", rc);
             damaged = true;
@@ -288,10 +290,10 @@ static int replace_h264(struct ch_writer *writer, const char *what, int error)
 }
 
 // Parts and their index belong together: a new index begins with a new part.
-static int replace_index(struct ch_writer *writer, const char *what, int error)
+static int replace_index(struct ch_writer *writer, const char *what, int error, size_t unindexed)
 {
     note_damage(writer, writer->index.name, what, error);
-    finish_part(writer, false);
+    finish_part(writer, false, unindexed);
     close_growing(writer, &writer->index, CH_FILE_INDEX, true);
     int rc = open_index(writer);
     return rc < 0 ? fail(writer, rc) : 0;
@@ -302,7 +304,7 @@ static void damage_part(struct ch_writer *writer, const char *what, int error)
     note_damage(writer, writer->part.name, what, error);
     if (ftruncate(writer->part.fd, (off_t)writer->part.end) < 0)
         ch_log_warning("%s/%s: its torn tail could not be cut: %s", writer->id, writer->part.name, strerror(errno));
-    finish_part(writer, true);
+    finish_part(writer, true, 0);
 }
 
 // --- writing ---
@@ -337,7 +339,7 @@ static int grow_batch(struct ch_writer *writer, size_t count)
 
 static int open_part(struct ch_writer *writer, struct ch_frame *key)
 {
-    finish_part(writer, false);
+    finish_part(writer, false, 0);
     if (writer->parts == CH_LIMIT_PARTS)
         return -EMFILE;
     int rc = ch_part_create(&writer->part, writer->dir, writer->parts + 1, key->params, key->pts_ticks,
@@ -345,23 +347,38 @@ static int open_part(struct ch_writer *writer, struct ch_frame *key)
     if (rc < 0)
         return rc;
     writer->parts++;
+    writer->part_error = false;
     writer->part.first_record = writer->index.items;
     if (!writer->any_picture)
         writer->base_ticks = key->pts_ticks;
     return 0;
 }
 
-// Whether this frame goes into an MP4 part, opening one where it must begin. 1, 0, or an error.
-static int wants_part(struct ch_writer *writer, struct ch_frame *frame)
+// A part that cannot be begun does not end the session: the other files go on, and the next key frame is
+// another chance.
+static void part_not_begun(struct ch_writer *writer, int error)
+{
+    if (!writer->part_error)
+        ch_log_error("%s/%s: a part of stream.mp4 cannot be begun: %s; tried again at every key frame",
+                     writer->options.root_path, writer->id, strerror(-error));
+    writer->part_error = true;
+    if (!writer->damage[0])
+        snprintf(writer->damage, sizeof writer->damage, "a part of stream.mp4 could not be begun: %s", strerror(-error));
+}
+
+// Whether this frame goes into an MP4 part, opening one where it must begin.
+static bool wants_part(struct ch_writer *writer, struct ch_frame *frame)
 {
     if (!frame->fragment)
-        return 0;
+        return false;
     if (writer->part.fd >= 0 && writer->part.params == frame->params)
-        return 1;
+        return true;
     if (!(frame->flags & CH_FRAME_KEY))
-        return 0;
+        return false;
     int rc = open_part(writer, frame);
-    return rc < 0 ? fail(writer, rc) : 1;
+    if (rc < 0)
+        part_not_begun(writer, rc);
+    return rc == 0;
 }
 
 // The same encoder buffer sent twice: decoding it again would spoil the picture.
@@ -477,7 +494,7 @@ static int write_index(struct ch_writer *writer, size_t count)
         if (rc == 0)
             break;
         cut_tail(writer, &writer->index);
-        rc = attempt == 0 ? replace_index(writer, "writing", rc) : fail(writer, rc);
+        rc = attempt == 0 ? replace_index(writer, "writing", rc, count) : fail(writer, rc);
         if (rc < 0)
             return rc;
     }
@@ -521,7 +538,25 @@ static int sync_files(struct ch_writer *writer)
     if (rc < 0 && (rc = replace_h264(writer, "syncing", rc)) < 0)
         return rc;
     rc = sync_growing(&writer->index);
-    return rc < 0 ? replace_index(writer, "syncing", rc) : 0;
+    return rc < 0 ? replace_index(writer, "syncing", rc, 0) : 0;
+}
+
+// What the index says of a frame, before it is written.
+static void plan(struct ch_writer *writer, struct ch_frame *frame, struct ch_record *record)
+{
+    bool first = !writer->any_picture;
+    bool in_part = wants_part(writer, frame) && !is_same_again(writer, frame);
+    if (in_part)
+        writer->any_picture = true;
+    *record = make_record(writer, frame);
+    if (first) // the session's time begins with its first picture, whatever was before
+        record->flags &= (uint16_t)~(CH_FRAME_JUMP | CH_FRAME_REPAIRED);
+    if (first && !in_part && (record->flags & CH_FRAME_PICTURE) && !writer->part_error)
+        record->flags |= CH_FRAME_BEFORE_KEY;
+    if (!in_part)
+        return;
+    record->sample_bytes = frame->sample_bytes;
+    writer->last_picture = *record;
 }
 
 int ch_writer_write(struct ch_writer *writer, struct ch_frame *const *frames, size_t count, int64_t now_us)
@@ -531,24 +566,13 @@ int ch_writer_write(struct ch_writer *writer, struct ch_frame *const *frames, si
     int rc = grow_batch(writer, count);
     size_t from = 0;
     for (size_t i = 0; i < count && rc == 0; i++) {
-        const struct ch_params *before = writer->part.fd >= 0 ? writer->part.params : NULL;
-        if (frames[i]->fragment && (frames[i]->flags & CH_FRAME_KEY) && before != frames[i]->params) {
+        const struct ch_params *current = writer->part.fd >= 0 ? writer->part.params : NULL;
+        if (frames[i]->fragment && (frames[i]->flags & CH_FRAME_KEY) && current != frames[i]->params) {
             rc = write_run(writer, frames + from, i - from); // what is still of the part that ends here
             from = i;
         }
-        int in_part = rc == 0 ? wants_part(writer, frames[i]) : 0;
-        rc = in_part < 0 ? in_part : rc;
-        if (in_part > 0 && is_same_again(writer, frames[i]))
-            in_part = 0;
-        if (in_part > 0)
-            writer->any_picture = true;
-        struct ch_record *record = &writer->records[i - from];
-        *record = make_record(writer, frames[i]);
-        if (in_part > 0 && !writer->last_picture.sample_bytes) // the session's time begins here, whatever was before
-            record->flags &= (uint16_t)~(CH_FRAME_JUMP | CH_FRAME_REPAIRED);
-        record->sample_bytes = in_part > 0 ? frames[i]->sample_bytes : 0;
-        if (in_part > 0)
-            writer->last_picture = *record;
+        if (rc == 0)
+            plan(writer, frames[i], &writer->records[i - from]);
     }
     if (rc == 0)
         rc = write_run(writer, frames + from, count - from);
@@ -582,7 +606,7 @@ void ch_writer_end(struct ch_writer **taken, const char *end_reason, struct ch_s
     memset(summary, 0, sizeof *summary);
     if (!writer->failed)
         sync_files(writer);
-    finish_part(writer, false);
+    finish_part(writer, false, 0);
     int rc = sync_growing(&writer->index);
     if (rc < 0)
         note_damage(writer, writer->index.name, "syncing", rc);

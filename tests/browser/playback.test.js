@@ -10,7 +10,8 @@ import { makeClip } from './clip.js';
 import { Hub, serveFolder, until } from './hub.js';
 import { openBrowser, Player } from './player.js';
 
-const COUNT = 450, PAUSE = 99; // picture 99 stands for the length of the clip's pause
+const COUNT = 450, PROMISE_MS = 1000;
+const PAUSE = 99; // this picture stands for the length of the clip's pause
 const folder = mkdtempSync(path.join(tmpdir(), 'camhub-browser-'));
 let hub, browser, plain, withBFrames;
 
@@ -24,7 +25,7 @@ before(async () => {
 
 after(async () => {
   await browser?.context.close();
-  const end = await hub?.stop();
+  const end = hub?.process ? await hub.stop() : 0;
   rmSync(folder, { recursive: true, force: true });
   if (browser)
     rmSync(browser.profile, { recursive: true, force: true });
@@ -55,19 +56,22 @@ function assertDuration(facts, clip, count) {
   assert.ok(Math.abs(facts.duration - expected) <= frame, `duration ${facts.duration}, expected about ${expected}`);
 }
 
-// Into the middle of each picture's time: exactly that picture is shown.
-async function assertSeeks(player, clip, pictures) {
+// Into the middle of each picture's time: exactly that picture is shown. In an unfinished file, whose fragments
+// promise a duration of a second each, a player may stop at a picture up to that much (`slackMs`) older.
+async function assertSeeks(player, clip, pictures, slackMs = 0) {
   for (const picture of pictures) {
     const begin = clip.times[picture], end = clip.times[picture + 1] ?? begin + clip.stepMs / 2;
-    const seen = await player.seek((begin + end) / 2000, picture);
-    assert.equal(seen.number, picture, `picture at ${(begin + end) / 2000} s`);
+    const oldest = slackMs ? clip.times.findIndex(time => time > (begin + end) / 2 - slackMs) : picture;
+    const seen = await player.seek((begin + end) / 2000, oldest, picture);
+    assert.ok(seen.number >= oldest && seen.number <= picture,
+      `picture ${seen.number} where ${oldest} to ${picture} should be, at ${(begin + end) / 2000} s`);
     assert.ok(seen.brightness > 60, `picture ${picture} is not black: ${seen.brightness}`);
   }
 }
 
 // Plays a while: only pictures that follow each other, and a good part of them.
 async function assertPlays(player, clip, from) {
-  await player.seek((clip.times[from] + 10) / 1000, from);
+  await player.seek((clip.times[from] + 10) / 1000, from); // a key picture
   const { seen, error } = await player.play(2);
   assert.equal(error, null);
   assert.ok(seen.length >= 8, `pictures seen in 2 s: ${seen}`);
@@ -117,7 +121,7 @@ test('an unfinished recording plays: as it grows, after a crash as it lies, and 
   const session = await settled('crashed');
 
   await t.test('from the hub while it records', () => withPlayer(hub.address(session), async player => {
-    await assertSeeks(player, plain, [0, PAUSE, 300]);
+    await assertSeeks(player, plain, [0, PAUSE, 300], PROMISE_MS);
     await assertPlays(player, plain, 30);
   }));
 
@@ -126,7 +130,7 @@ test('an unfinished recording plays: as it grows, after a crash as it lies, and 
   copyFileSync(path.join(session.folder, 'stream.mp4'), path.join(folder, 'crashed.mp4'));
   const server = await serveFolder(folder);
   await t.test('as the crash left it', () => withPlayer(`${server.url}/crashed.mp4`, async player => {
-    await assertSeeks(player, plain, [0, COUNT - 3, PAUSE, 300]);
+    await assertSeeks(player, plain, [0, COUNT - 3, PAUSE, 300], PROMISE_MS);
     await assertPlays(player, plain, 30);
   }));
   server.close();

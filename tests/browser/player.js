@@ -51,13 +51,14 @@ function install({ BITS, HEIGHT, STRIP, WIDTH }) {
     });
   }
 
-  // Goes to a time; the picture then shown. Painting may follow the event a little later.
-  async function seek(time, expected) {
+  // Goes to a time; the picture then shown, `lowest` to `highest` if all is well. Painting may follow the event a
+  // little later.
+  async function seek(time, lowest, highest) {
     const done = event('seeked', 10);
     video.currentTime = time;
     await done;
     let seen = look();
-    for (let tries = 0; tries < 60 && seen.number !== expected; tries++) {
+    for (let tries = 0; tries < 60 && (seen.number < lowest || seen.number > highest); tries++) {
       await new Promise(resolve => setTimeout(resolve, 50));
       seen = look();
     }
@@ -112,8 +113,8 @@ export class Player {
     });
   }
 
-  seek(time, expected) {
-    return this.page.evaluate(([time, expected]) => window.player.seek(time, expected), [time, expected]);
+  seek(time, lowest, highest = lowest) {
+    return this.page.evaluate(positions => window.player.seek(...positions), [time, lowest, highest]);
   }
 
   play(seconds) {
