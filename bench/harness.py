@@ -194,6 +194,10 @@ class Server:
     def check(self, load):
         """Raises unless the files hold what the load generator sent. After stop()."""
 
+    def cpu_s(self):
+        """User and system time of all its threads so far: the process's CPU clock, clock_getcpuclockid(3)."""
+        return time.clock_gettime(~self.process.pid << 3 | 2)
+
     def files_bytes(self, pattern):
         return sum(os.path.getsize(p) for p in glob.glob(os.path.join(self.folder, pattern)))
 
@@ -331,14 +335,17 @@ class Load:
 
 
 def measure(place, server, options, reserve_bytes):
-    """One round of one side: its load generator's result, after the files have been checked."""
+    """One round of one side: its load generator's result, after the files have been checked, with the CPU
+    time of it all, until the last byte was in its final file."""
     reserve = place.clean(reserve_bytes)
     try:
         with server:
             reserve.release()
+            before = server.cpu_s()
             with Load(place, server, options) as load:
                 result = load.wait("result")
             server.settle()
+            result["whole_cpu_s"] = server.cpu_s() - before
             server.stop()
             server.check(result)
     finally:

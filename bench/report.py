@@ -18,11 +18,14 @@ class Spread:
 
 
 class Ratio:
-    """A figure that is compared with a target: the median of each round's own ratio."""
+    """A figure that is compared with a target: the median of each round's own ratio, or what the caller
+    has made of all rounds."""
 
-    def __init__(self, title, values, target, at_least=False, judged=True):
+    def __init__(self, title, values, target, at_least=False, judged=True, overall=None):
         self.title = title
         self.spread = Spread(values)
+        if overall is not None:
+            self.spread.median = overall
         self.target = target
         self.at_least = at_least
         self.judged = judged

@@ -66,6 +66,7 @@ def ingest_round(place, plan, side, options, rate):
     return {
         "cpu_us_per_message": window["server_cpu_s"] * 1e6 / window["received_bytes"] * WIRE_BYTES,
         "cpu_ns_per_byte": window["server_cpu_s"] * 1e9 / window["received_bytes"],
+        "whole_cpu_us_per_message": load["whole_cpu_s"] * 1e6 / load["bytes"] * WIRE_BYTES,
         "cpu_share": window["server_cpu_s"] / window["seconds"],
         "received_bytes": window["received_bytes"],
         "mb_per_s": window["received_bytes"] / window["seconds"] / 1e6,
@@ -87,10 +88,11 @@ def latency_cells(rounds, key):
 
 
 def ingest_table(step, sides):
-    rows = [["", "CPU us per message", "MB/s", "server CPU", "client core", "ping ms " + LATENCY, "send lag ms"]]
+    rows = [["", "CPU us per message", "until on disk", "MB/s", "server CPU", "client core", "ping ms " + LATENCY, "send lag ms"]]
     for side in sides:
         rounds = [r[side] for r in step.rounds]
         rows.append([side, Spread([r["cpu_us_per_message"] for r in rounds]).text(1),
+                     Spread([r["whole_cpu_us_per_message"] for r in rounds]).text(1),
                      Spread([r["mb_per_s"] for r in rounds]).text(0),
                      f"{100 * Spread([r['cpu_share'] for r in rounds]).median:.0f} %",
                      f"{100 * Spread([r['client_core_busy'] for r in rounds]).median:.0f} %",
@@ -115,10 +117,18 @@ def drop_void_rounds(step, paced, nominal_mb):
     return good
 
 
-def original_ratio(plan, rounds, cost, judged):
-    """The original writes the payload once; so does camhub with one file each, and only there is it judged."""
-    return Ratio("CPU per byte, original / camhub", [cost(r, "original") / cost(r, "camhub") for r in rounds],
-                 4.0 if judged else None, at_least=True, judged=not plan.quick)
+def ingest_ratios(step, plan, good, floor, h264, saturated):
+    """Saturated, a server may take in more than it writes and would look cheap in the window: there the whole
+    load is judged, until all is on disk. The original writes the payload once; where camhub does the same
+    it is judged."""
+    def ratio(title, key, a, b, target, at_least=False):
+        step.ratios.append(Ratio(f"{title}, {a} / {b}", [r[a][key] / r[b][key] for r in good], target, at_least,
+                                 judged=not plan.quick))
+    window, whole = "cpu_us_per_message", "whole_cpu_us_per_message"
+    ratio("CPU per byte", window, "camhub", floor, None if saturated else 1.2)
+    ratio("CPU per byte until on disk", whole, "camhub", floor, 1.2 if saturated else None)
+    if "original" in good[0]:
+        ratio("CPU per byte", window, "original", "camhub", None if h264 else 4.0, at_least=True)
 
 
 def ingest(place, plan, name, cameras, rate, h264, with_original=False):
@@ -139,11 +149,7 @@ def ingest(place, plan, name, cameras, rate, h264, with_original=False):
         step.rounds.append(figures)
     good = drop_void_rounds(step, rate > 0, rate * cameras * WIRE_BYTES / 1e6)
     if good:
-        cost = lambda r, side: r[side]["cpu_ns_per_byte"]
-        step.ratios.append(Ratio(f"CPU per byte, camhub / {floor}", [cost(r, "camhub") / cost(r, floor) for r in good],
-                                 1.2, judged=not plan.quick))
-        if with_original:
-            step.ratios.append(original_ratio(plan, good, cost, judged=not h264))
+        ingest_ratios(step, plan, good, floor, h264, rate == 0)
     return step, ingest_table(step, sides)
 
 
@@ -241,8 +247,9 @@ def ending(place, plan):
         rows.append([label[size], Spread([r[size]["camhub_ms"] for r in step.rounds]).text(1),
                      Spread([r[size]["original_ms"] for r in step.rounds]).text(0)])
     for way, target in (("camhub", 1.5), ("original", None)):
-        values = [r["large"][way + "_ms"] / r["small"][way + "_ms"] for r in step.rounds]
-        step.ratios.append(Ratio(f"{way}, {label['large']} / {label['small']}", values, target, judged=not plan.quick))
+        large, small = ([r[size][way + "_ms"] for r in step.rounds] for size in ("large", "small"))
+        step.ratios.append(Ratio(f"{way}, {label['large']} / {label['small']}", [a / b for a, b in zip(large, small)],
+                                 target, judged=not plan.quick, overall=Spread(large).median / Spread(small).median))
     return step, table(rows)
 
 

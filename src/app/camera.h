@@ -15,7 +15,7 @@ struct ch_camera {
     struct ch_stream *stream;     // made with the first message
     struct ch_session *session;   // running
     bool warned_unrecorded;       // in this stretch of frames without a session
-    bool warned_disk;             // cannot be recorded, and it was said
+    int64_t failed_us;            // when a session of its last failed for the disk, monotonic; 0: never
     int64_t retry_us;             // when to try again for a session after the disk failed; 0: not
     // The message being read
     struct ch_frame *frame;

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define TROUBLE_US INT64_C(10000000) // failures closer together than this are one trouble
+
 // --- life ---
 
 static struct ch_session *add_session(struct ch_hub *hub, const char *name)
@@ -170,8 +172,6 @@ static void on_opened(void *owner, const char *id)
 {
     struct ch_session *session = owner;
     ch_log_info("%s: recording to %s/%s", session->name, session->hub->options.recordings, id);
-    if (session->camera)
-        session->camera->warned_disk = false;
 }
 
 static void on_failed(void *owner, int error)
@@ -180,11 +180,14 @@ static void on_failed(void *owner, int error)
     struct ch_camera *camera = session->camera;
     if (!camera)
         return;
-    if (!camera->warned_disk)
-        ch_log_error("%s: cannot record: %s; trying again every second", session->name, strerror(-error));
-    camera->warned_disk = true;
     ch_session_end(session, "damaged");
-    camera->retry_us = ch_clock_mono_us();
+    int64_t now = ch_clock_mono_us();
+    bool still = camera->failed_us > 0 && now - camera->failed_us < TROUBLE_US;
+    camera->failed_us = camera->retry_us = now;
+    if (still)
+        return; // it was said, and is tried again every second
+    ch_log_error("%s: cannot record: %s; trying again", session->name, strerror(-error));
+    ch_session_start(camera); // a single fault is over by now
 }
 
 static void on_backlog(void *owner, bool over)

@@ -3,7 +3,9 @@
 
 #include "source/child.h"
 
+#include <unistd.h>
+
 int ch_cli_child_exec(int argc, char **argv)
 {
-    return ch_child_exec(argc, argv);
+    _exit(ch_child_exec(argc, argv)); // it only comes back if it failed, and there is nothing to clean up
 }

@@ -1,5 +1,6 @@
 #include "sink/part.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 
 #include <errno.h>
@@ -7,6 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+// Promised for a frame whose successor has not come: generous, as players stop at a step of more than twice
+// the promise. The next fragment's decode time and the final moov tell the truth.
+#define PROMISED_TICKS CH_MP4_TIMESCALE
 
 void ch_part_name(unsigned number, char out[32])
 {
@@ -39,15 +44,15 @@ static int write_init(int fd, const struct ch_mp4_track *track, uint64_t *end)
     return rc;
 }
 
-int ch_part_create(struct ch_part *part, int dir, unsigned number, struct ch_params *params, int64_t media_time_ticks,
-                   int64_t created_s)
+int ch_part_create(struct ch_part *part, int dir, unsigned number, const struct ch_frame *key)
 {
     char name[32];
     ch_part_name(number, name);
     int fd = ch_file_create(dir, name);
     if (fd < 0)
         return fd;
-    struct ch_mp4_track track = track_of(params, created_s, media_time_ticks);
+    int64_t created_s = key->arrival_wall_us / CH_US_PER_S;
+    struct ch_mp4_track track = track_of(key->params, created_s, key->pts_ticks - key->dts_ticks);
     uint64_t end = 0;
     int rc = write_init(fd, &track, &end);
     if (rc == 0)
@@ -57,19 +62,56 @@ int ch_part_create(struct ch_part *part, int dir, unsigned number, struct ch_par
         unlinkat(dir, name, 0);
         return rc;
     }
-    *part = (struct ch_part){.fd = fd, .number = number, .params = ch_params_ref(params), .created_s = created_s, .end = end};
+    *part = (struct ch_part){
+        .fd = fd, .number = number, .params = ch_params_ref(key->params), .created_s = created_s, .end = end,
+        .origin_ticks = key->dts_ticks,
+    };
     memcpy(part->name, name, sizeof name);
     return 0;
 }
 
-int ch_part_append(struct ch_part *part, struct ch_frame *const *frames, size_t count, struct iovec *iov, size_t *whole)
+static int grow_scratch(struct ch_part *part, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        iov[i] = (struct iovec){.iov_base = frames[i]->fragment,
-                                .iov_len = CH_MP4_FRAGMENT_HEADER_BYTES + frames[i]->sample_bytes};
-    uint64_t written;
-    int rc = ch_file_write_vectors_at(part->fd, iov, count, part->end, &written);
+    if (count <= part->room)
+        return 0;
+    struct iovec *iov = realloc(part->iov, 2 * count * sizeof *iov);
+    if (!iov)
+        return -ENOMEM;
+    part->iov = iov;
+    uint8_t *heads = realloc(part->heads, count * CH_MP4_FRAGMENT_HEADER_BYTES);
+    if (!heads)
+        return -ENOMEM;
+    part->heads = heads;
+    part->room = count;
+    return 0;
+}
+
+static void lay_out(struct ch_part *part, const struct ch_frame *frame, size_t at)
+{
+    uint8_t *head = part->heads + at * CH_MP4_FRAGMENT_HEADER_BYTES;
+    struct ch_mp4_fragment fragment = {
+        .sequence = (uint32_t)(part->frames + at) + 1,
+        .dts_ticks = (uint64_t)(frame->dts_ticks - part->origin_ticks),
+        .duration_ticks = PROMISED_TICKS,
+        .composition_ticks = (int32_t)(frame->pts_ticks - frame->dts_ticks),
+        .sample_bytes = frame->sample_bytes,
+        .key = frame->flags & CH_FRAME_KEY,
+    };
+    ch_mp4_write_fragment(&fragment, head);
+    part->iov[2 * at] = (struct iovec){.iov_base = head, .iov_len = CH_MP4_FRAGMENT_HEADER_BYTES};
+    part->iov[2 * at + 1] = (struct iovec){.iov_base = frame->sample, .iov_len = frame->sample_bytes};
+}
+
+int ch_part_append(struct ch_part *part, struct ch_frame *const *frames, size_t count, size_t *whole)
+{
     *whole = 0;
+    int rc = grow_scratch(part, count);
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < count; i++)
+        lay_out(part, frames[i], i);
+    uint64_t written;
+    rc = ch_file_write_vectors_at(part->fd, part->iov, 2 * count, part->end, &written);
     for (size_t i = 0; i < count; i++) {
         size_t bytes = CH_MP4_FRAGMENT_HEADER_BYTES + frames[i]->sample_bytes;
         if (written < bytes)
@@ -155,6 +197,7 @@ void ch_part_close(struct ch_part *part)
     if (part->fd >= 0)
         close(part->fd);
     ch_params_unref(part->params);
-    part->params = NULL;
-    part->fd = -1;
+    free(part->iov);
+    free(part->heads);
+    *part = (struct ch_part){.fd = -1};
 }

@@ -14,16 +14,19 @@ struct ch_part {
     int64_t created_s;
     uint64_t end;               // file offset behind the last whole fragment
     uint64_t first_record, frames;
+    int64_t origin_ticks;       // decode time of its first picture on the stream's timeline: 0 in the file
+    struct iovec *iov;          // scratch of ch_part_append, as `heads`
+    uint8_t *heads;
+    size_t room;                // frames
 };
 
 void ch_part_name(unsigned number, char out[32]);
-// A new file with its init segment. media_time_ticks: presentation time of its first picture in its
-// fragments. 0 or a negative errno (then no file is left).
-int ch_part_create(struct ch_part *part, int dir, unsigned number, struct ch_params *params, int64_t media_time_ticks,
-                   int64_t created_s);
-// Appends what the frames' fragments hold; *whole is the number of frames that are in the file whole, also on
-// failure, and `end` is behind them. `iov` is scratch for `count` vectors.
-int ch_part_append(struct ch_part *part, struct ch_frame *const *frames, size_t count, struct iovec *iov, size_t *whole);
+// A new file with its init segment, that begins with this key frame (which is not written yet).
+// 0 or a negative errno (then no file is left).
+int ch_part_create(struct ch_part *part, int dir, unsigned number, const struct ch_frame *key);
+// Appends a fragment for each frame; *whole is the number of frames that are in the file whole, also on failure,
+// and `end` is behind them.
+int ch_part_append(struct ch_part *part, struct ch_frame *const *frames, size_t count, size_t *whole);
 // Ends the file: tables from the index records that name this part, from first_record on, and then from `more`,
 // records that did not make it into the index. On failure the file is what it was before.
 // 0, -ENODATA without a frame, or a negative errno.

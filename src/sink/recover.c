@@ -3,23 +3,21 @@
 //
 //   look         what is there, and does it need anything?
 //   match        index and MP4 fragments into one list of entries (recover_match.c)
-//   agree        stream.h264 and the MP4 make good what the other lost (recover_h264.c)
-//   index        written and synced, only where it differs
+//   agree        where the messages lie in stream.h264 (recover_h264.c); what one file lost, the other makes
+//                good (recover_exchange.c); or all from stream.h264 alone (recover_bare.c)
+//   index        written and synced, only where it differs (recover_end.c, as the rest)
 //   parts        finished in place, as the writer does it
 //   session.json last, in one step: with it the session is finished
 #include "sink/recover.h"
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/log.h"
-#include "base/text.h"
 #include "sink/part.h"
 #include "sink/recover_internal.h"
 #include "sink/session_json.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,11 +71,23 @@ static bool exists(int dir, const char *name)
     return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
 }
 
+// A report of a later version of this program: hands off.
+static bool is_of_later_format(int dir)
+{
+    char *text;
+    size_t size;
+    if (ch_file_read_all(dir, "session.json", CH_SESSION_JSON_MAX, &text, &size) < 0)
+        return false;
+    json_t *session = json_loadb(text, size, 0, NULL);
+    bool later = json_integer_value(json_object_get(session, "format")) > CH_SESSION_FORMAT;
+    json_decref(session);
+    free(text);
+    return later;
+}
+
 static bool holds_session(int dir, bool report)
 {
-    if (report || exists(dir, "frames.idx") || exists(dir, "stream.mp4") || exists(dir, "stream.h264"))
-        return true;
-    return false;
+    return report || exists(dir, "frames.idx") || exists(dir, "stream.mp4") || exists(dir, "stream.h264");
 }
 
 static bool is_finished(const json_t *session)
@@ -109,7 +119,7 @@ static bool any_part_unfinished(int dir, const json_t *session, bool known)
         if (fd < 0)
             continue;
         struct ch_part_shape shape;
-        if (ch_part_scan(fd, &shape, NULL, NULL) == 0)
+        if (ch_part_scan(fd, &shape, NULL) == 0)
             found = shape.form == CH_PART_FRAGMENTED && (known || !listed_as_damaged(session, name));
         ch_part_shape_deinit(&shape);
         close(fd);
@@ -141,18 +151,20 @@ static bool is_foreign_video(int dir)
         at += bytes;
     }
     struct ch_part_shape shape;
-    bool ours = ch_part_scan(fd, &shape, NULL, NULL) == 0 && shape.form != CH_PART_UNREADABLE;
+    bool ours = ch_part_scan(fd, &shape, NULL) == 0 && shape.form != CH_PART_UNREADABLE;
     ch_part_shape_deinit(&shape);
     close(fd);
     return moov && !ours;
 }
 
-// 0 if there is something to do, -EALREADY or -ENOENT if not. *session is the caller's.
+// 0 if there is something to do, -EALREADY, -ENOENT or -ENOTSUP if not. *session is the caller's.
 static int look(int dir, bool by_hand, json_t **session)
 {
     *session = ch_session_json_read(dir);
     if (!holds_session(dir, *session != NULL))
         return -ENOENT;
+    if (!*session && is_of_later_format(dir))
+        return -ENOTSUP;
     if (!*session && !exists(dir, "frames.idx") && is_foreign_video(dir))
         return -ENOENT;
     if (is_finished(*session) && !any_part_unfinished(dir, *session, by_hand))
@@ -251,7 +263,8 @@ static int cut_messages(struct ch_recovery *r)
         struct ch_recover_file *file = &r->h264[number];
         if (file->fd < 0)
             continue;
-        if (r->place.broken && number > r->place.file && file->items == 0) { // not looked at: what lies before it is missing
+        if (r->place.broken && number > r->place.file && file->items == 0) {
+            // Not looked at, as what lies before it is missing.
             file->end = file->bytes;
             file->damaged = file->bytes > 0;
             continue;

@@ -12,7 +12,8 @@ bool ch_recover_needed(int root, const char *id);
 // Ends the session: cuts torn tails, finishes every MP4 part in place, makes the index and the MP4s agree,
 // writes session.json with verdict `recovered` (or `damaged`, if something had to be given up that was once written
 // whole). What cannot be read is left as it is. Running it twice changes nothing more.
-// 0 and a summary; -EALREADY if nothing was to be done; -ENOENT if there is no session; or a negative errno.
+// 0 and a summary; -EALREADY if nothing was to be done; -ENOENT if there is no session; -EBUSY while it is being
+// recorded (its folder is locked, flock(2)); -ENOTSUP if a later version wrote it; or a negative errno.
 int ch_recover_session(int root, const char *id, struct ch_session_summary *summary);
 
 #endif

@@ -137,7 +137,7 @@ static int open_part(struct bare *bare, const struct ch_frame *frame)
     struct ch_mp4_track track = {
         .width = frame->params->width, .height = frame->params->height, .sar_width = frame->params->sar_width,
         .sar_height = frame->params->sar_height, .avcc_bytes = frame->params->avcc_bytes,
-        .created_unix_s = r->started_us / 1000000, .media_time_ticks = frame->pts_ticks,
+        .created_unix_s = r->started_us / 1000000,
     };
     uint8_t *avcc = malloc(track.avcc_bytes);
     if (!avcc)
@@ -150,7 +150,7 @@ static int open_part(struct bare *bare, const struct ch_frame *frame)
 // Where the picture goes: into the part that grows, a new one, or none.
 static int choose_part(struct bare *bare, const struct ch_frame *frame)
 {
-    if (!frame->fragment)
+    if (!frame->sample)
         return 0;
     if (bare->part > 0 && bare->params == frame->params)
         return (int)bare->part;
@@ -164,18 +164,19 @@ static int choose_part(struct bare *bare, const struct ch_frame *frame)
 static int write_picture(struct bare *bare, struct ch_frame *frame, const struct ch_h264_au *au,
                          struct ch_record *record)
 {
-    // In decoding order for the time being: the order of presentation is known at the end.
-    frame->pts_ticks = frame->dts_ticks = ticks_of(bare, (int64_t)bare->pictures);
     int rc = choose_part(bare, frame);
     if (rc <= 0)
         return rc;
     struct ch_recover_part *part = &bare->r->parts[rc];
     record->part = (uint16_t)rc;
+    record->flags = (uint16_t)frame->flags;
     record->sample_bytes = frame->sample_bytes;
     record->sample_offset = part->end + CH_MP4_FRAGMENT_HEADER_BYTES;
-    ch_frame_write_fragment(frame, CH_MP4_TIMESCALE);
+    // In decoding order for the time being: the order of presentation is known at the end.
+    record->pts_ticks = ticks_of(bare, (int64_t)bare->pictures);
+    ch_recover_fragment_header(part, record, frame->sample - CH_MP4_FRAGMENT_HEADER_BYTES);
     size_t bytes = CH_MP4_FRAGMENT_HEADER_BYTES + frame->sample_bytes;
-    rc = ch_file_write_at(part->fd, frame->fragment, bytes, part->end);
+    rc = ch_file_write_at(part->fd, frame->sample - CH_MP4_FRAGMENT_HEADER_BYTES, bytes, part->end);
     if (rc < 0)
         return rc;
     part->end += bytes;
@@ -299,19 +300,16 @@ int ch_recover_take_rest(struct ch_recovery *r)
     entry.record.part = 0;
     entry.record.sample_offset = entry.record.sample_bytes = 0;
     while (rc == 0 && (rc = next_unit(&units, &data, &au)) > 0) {
-        size_t bytes = au.bytes; // zeros at the end of the file were never written
-        while (units.end && units.from == units.filled && bytes > 0 && data[bytes - 1] == 0)
-            bytes--;
         rc = 0;
-        if (bytes == 0)
-            break;
+        if (units.end && units.from == units.filled)
+            break; // the last one may be torn
         entry.h264 = (uint8_t)r->place.file;
         entry.h264_offset = r->place.at;
         entry.record.flags = CH_FRAME_REBUILT | (au.picture ? CH_FRAME_PICTURE : CH_FRAME_PARAMETERS);
-        entry.record.payload_bytes = (uint32_t)bytes;
-        entry.record.hash = ch_payload_hash(data, bytes);
+        entry.record.payload_bytes = (uint32_t)au.bytes;
+        entry.record.hash = ch_payload_hash(data, au.bytes);
         rc = ch_recover_add(r, &entry);
-        r->place.at += bytes;
+        r->place.at += au.bytes;
         r->place.entry = r->count;
         file->end = r->place.at;
         file->items++;

@@ -15,15 +15,10 @@
 
 // --- records ---
 
-static const char *part_or_h264(const struct ch_recovery *r, const struct ch_entry *entry)
-{
-    return entry->record.part > 0 ? r->parts[entry->record.part].name : "stream.h264";
-}
-
 // What each entry still has decides what its record says; those with nothing go.
 static void settle_entries(struct ch_recovery *r)
 {
-    bool any_h264 = false, more = false;
+    bool any_h264 = false, more = false, more_of[CH_RECOVER_FILES] = {false};
     for (unsigned number = 1; number < CH_RECOVER_FILES; number++)
         any_h264 |= r->h264[number].fd >= 0;
     for (size_t i = r->count; i-- > 0;) {
@@ -31,9 +26,11 @@ static void settle_entries(struct ch_recovery *r)
         struct ch_record *record = &entry->record;
         bool was_in_mp4 = record->part > 0;
         entry->dropped = !entry->in_mp4 && entry->h264 == 0 && (any_h264 || was_in_mp4);
-        if (entry->dropped && more && (record->flags & CH_FRAME_PICTURE))
-            ch_recover_note_damage(r, "pictures in the midst of %s are lost", part_or_h264(r, entry));
+        bool torn_out = was_in_mp4 && !entry->in_mp4 && more_of[record->part]; // not at the end of its file
+        if ((entry->dropped && more && was_in_mp4) || torn_out)
+            ch_recover_note_damage(r, "pictures in the midst of %s are lost", r->parts[record->part].name);
         more |= !entry->dropped;
+        more_of[record->part] |= entry->in_mp4;
         if (!entry->in_mp4 && was_in_mp4) {
             record->part = 0;
             record->sample_offset = record->sample_bytes = 0;

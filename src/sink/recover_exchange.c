@@ -4,7 +4,6 @@
 #include "base/bytes.h"
 #include "base/file.h"
 #include "codec/h264_sets.h"
-#include "stream/timeline.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -146,17 +145,24 @@ static int begin_part(struct ch_recovery *r, unsigned number, size_t key)
     ch_h264_sets_free(sets);
     if (rc < 0)
         return rc;
-    for (unsigned other = 1; other < CH_RECOVER_FILES && !part->based; other++) {
-        part->based = r->parts[other].based;
-        part->base_ticks = r->parts[other].base_ticks;
-    }
-    if (!part->based) {
-        int64_t dts = record->pts_ticks - record->composition_ticks;
-        part->base_ticks = dts < -CH_TIMELINE_ORIGIN ? -dts : CH_TIMELINE_ORIGIN;
-        part->based = true;
-    }
-    track.media_time_ticks = record->pts_ticks + part->base_ticks;
+    part->based = false;
+    track.media_time_ticks = record->composition_ticks;
     return ch_recover_create_part(r, part, &track, false);
+}
+
+void ch_recover_fragment_header(struct ch_recover_part *part, const struct ch_record *record,
+                                uint8_t out[CH_MP4_FRAGMENT_HEADER_BYTES])
+{
+    int64_t dts = record->pts_ticks - record->composition_ticks;
+    if (!part->based) // each part's own times begin at 0
+        part->base_ticks = (int64_t)(0 - (uint64_t)dts);
+    part->based = true;
+    struct ch_mp4_fragment fragment = {
+        .sequence = (uint32_t)part->frames + 1, .dts_ticks = (uint64_t)dts + (uint64_t)part->base_ticks,
+        .duration_ticks = CH_MP4_TIMESCALE, .composition_ticks = record->composition_ticks,
+        .sample_bytes = record->sample_bytes, .key = record->flags & CH_FRAME_KEY,
+    };
+    ch_mp4_write_fragment(&fragment, out);
 }
 
 static int append_fragment(struct ch_recover_part *part, struct ch_entry *entry, const uint8_t *sample)
@@ -166,12 +172,7 @@ static int append_fragment(struct ch_recover_part *part, struct ch_entry *entry,
     if (part->frames > 0 && dts <= part->last_dts)
         return -EINVAL;
     uint8_t header[CH_MP4_FRAGMENT_HEADER_BYTES];
-    struct ch_mp4_fragment fragment = {
-        .sequence = (uint32_t)part->frames + 1, .dts_ticks = (uint64_t)dts + (uint64_t)part->base_ticks,
-        .duration_ticks = CH_MP4_TIMESCALE, .composition_ticks = record->composition_ticks,
-        .sample_bytes = record->sample_bytes, .key = record->flags & CH_FRAME_KEY,
-    };
-    ch_mp4_write_fragment(&fragment, header);
+    ch_recover_fragment_header(part, record, header);
     int rc = ch_file_write_at(part->fd, sample, record->sample_bytes, part->end + sizeof header);
     if (rc == 0) // the header last: without it there is no fragment
         rc = ch_file_write_at(part->fd, header, sizeof header, part->end);

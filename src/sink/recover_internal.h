@@ -101,6 +101,9 @@ int ch_recover_append_messages(struct ch_recovery *r);// messages from samples
 // A sample made from an entry's message, if it fits the record; into r->sample. 1, 0 if not, or an error.
 int ch_recover_make_sample(struct ch_recovery *r, const struct ch_entry *entry);
 
+// The header of the fragment that goes behind the part's last one, by the record of its sample.
+void ch_recover_fragment_header(struct ch_recover_part *part, const struct ch_record *record,
+                                uint8_t out[CH_MP4_FRAGMENT_HEADER_BYTES]);
 // A new file for a part, with its init segment; under a temporary name if it is to be renamed when it is finished.
 // What lay there and could not be read is put aside. Takes the track's avcc, also on failure.
 int ch_recover_create_part(struct ch_recovery *r, struct ch_recover_part *part, const struct ch_mp4_track *track,
@@ -108,7 +111,7 @@ int ch_recover_create_part(struct ch_recovery *r, struct ch_recover_part *part, 
 
 // recover_bare.c: where stream.h264 knows more than all others.
 int ch_recover_bare(struct ch_recovery *r);      // new entries and new parts from nothing else
-int ch_recover_take_rest(struct ch_recovery *r); // entries for what lies behind the last message
+int ch_recover_take_rest(struct ch_recovery *r); // entries for what lies behind the last message, but for a torn end
 
 // recover_end.c: index, MP4 ends and session.json from the entries.
 int ch_recover_conclude(struct ch_recovery *r, struct ch_session_summary *summary);

@@ -15,6 +15,7 @@
 #define MAX_SAMPLE_BYTES (CH_LIMIT_MESSAGE_BYTES_MAX + (1u << 20))
 #define MAX_TICKS (INT64_MAX / 8)
 #define MAX_COMPOSITION (INT32_C(1) << 29)
+#define DEFAULT_STEP_TICKS (CH_MP4_TIMESCALE / 10)
 
 int ch_recover_add(struct ch_recovery *r, const struct ch_entry *entry)
 {
@@ -96,6 +97,15 @@ struct match {
 static int pass_on(struct match *match, bool in_mp4)
 {
     struct ch_entry *entry = &match->in[match->next++];
+    const struct ch_record *record = &entry->record;
+    struct ch_recover_part *part = &match->r->parts[record->part];
+    // The samples of a finished part need no fragment headers any more.
+    if (!in_mp4 && record->part > 0 && part->shape.form == CH_PART_FINISHED &&
+        record->sample_offset <= part->shape.moov_offset &&
+        record->sample_bytes <= part->shape.moov_offset - record->sample_offset) {
+        in_mp4 = true;
+        part->frames++;
+    }
     entry->in_mp4 = in_mp4;
     return ch_recover_add(match->r, entry);
 }
@@ -128,26 +138,32 @@ static bool has_hole(const uint8_t *data, size_t size)
     return zeros == HOLE_BYTES;
 }
 
-// The base of this part, or of another one: all are on one timeline.
-static void find_base(struct ch_recovery *r, struct ch_recover_part *part, const struct ch_mp4_fragment *fragment)
-{
-    for (unsigned number = CH_RECOVER_FILES - 1; number > 0 && !part->based; number--)
-        if (r->parts[number].based) {
-            part->based = true;
-            part->base_ticks = r->parts[number].base_ticks;
-        }
-    if (!part->based) { // the session's first picture is at 0
-        part->based = true;
-        part->base_ticks = (int64_t)fragment->dts_ticks + fragment->composition_ticks;
-    }
-}
-
 static const struct ch_record *newest(const struct ch_recovery *r, bool picture)
 {
     for (size_t i = r->count; i-- > 0;)
         if (!picture || r->entries[i].record.part > 0)
             return &r->entries[i].record;
     return NULL;
+}
+
+// The session's time at which a part begins of which no record is left: one picture behind what is there.
+// (Each part's own times begin at 0.)
+static void guess_base(const struct ch_recovery *r, struct ch_recover_part *part, const struct ch_mp4_fragment *first)
+{
+    int64_t begin = 0, latest = INT64_MIN, before = INT64_MIN;
+    for (size_t i = r->count; i-- > 0 && before == INT64_MIN;) {
+        const struct ch_record *record = &r->entries[i].record;
+        if (record->part > 0 && record->pts_ticks > latest) {
+            latest = record->pts_ticks;
+            before = INT64_MIN;
+        } else if (record->part > 0 && record->pts_ticks < latest) {
+            before = record->pts_ticks;
+        }
+    }
+    if (latest > INT64_MIN)
+        begin = latest + (before > INT64_MIN ? latest - before : DEFAULT_STEP_TICKS);
+    part->based = true;
+    part->base_ticks = (int64_t)first->dts_ticks + first->composition_ticks - begin;
 }
 
 // Times of an unchecked header may be anything: the difference wraps.
@@ -194,7 +210,8 @@ static int add_fresh(struct match *match, const struct ch_mp4_fragment *fragment
     if (!ch_sample_hash(r->sample.data, fragment->sample_bytes, &entry.record.hash) ||
         has_hole(r->sample.data, fragment->sample_bytes))
         return 1;
-    find_base(r, part, fragment);
+    if (!part->based)
+        guess_base(r, part, fragment);
     if (!follows(part, fragment))
         return 1;
     entry.record.part = (uint16_t)match->part;
@@ -224,6 +241,31 @@ static int on_fragment(void *context, const struct ch_mp4_fragment *fragment, ui
     return pass_on(match, true);
 }
 
+// A fragment's header is broken where the index knows a sample: if that is whole, the header is made anew.
+static int mend_fragment(void *context, uint64_t offset)
+{
+    struct match *match = context;
+    struct ch_recovery *r = match->r;
+    struct ch_recover_part *part = &r->parts[match->part];
+    size_t next = match->next;
+    while (next < match->last_of_part[match->part] && match->in[next].record.part != match->part)
+        next++;
+    const struct ch_record *record = next < match->in_count ? &match->in[next].record : NULL;
+    if (!record || record->part != match->part || record->sample_offset != offset + CH_MP4_FRAGMENT_HEADER_BYTES)
+        return 0;
+    uint64_t hash;
+    int rc = ch_scratch_read(&r->sample, part->fd, record->sample_offset, record->sample_bytes);
+    if (rc == -ENODATA || (rc == 0 && (!ch_sample_hash(r->sample.data, record->sample_bytes, &hash) ||
+                                       hash != record->hash)))
+        return 0;
+    if (rc < 0)
+        return rc;
+    uint8_t header[CH_MP4_FRAGMENT_HEADER_BYTES];
+    ch_recover_fragment_header(part, record, header);
+    rc = ch_file_write_at(part->fd, header, sizeof header, offset);
+    return rc < 0 ? rc : 1;
+}
+
 static int match_part(struct match *match, unsigned number)
 {
     struct ch_recover_part *part = &match->r->parts[number];
@@ -231,7 +273,8 @@ static int match_part(struct match *match, unsigned number)
     match->later_part = false;
     for (unsigned later = number + 1; later < CH_RECOVER_FILES; later++)
         match->later_part |= match->last_of_part[later] > match->next;
-    int rc = ch_part_scan(part->fd, &part->shape, on_fragment, match);
+    struct ch_part_visitor visitor = {.visit = on_fragment, .mend = mend_fragment, .context = match};
+    int rc = ch_part_scan(part->fd, &part->shape, &visitor);
     part->end = part->shape.good_end;
     return rc;
 }

@@ -86,30 +86,52 @@ static int keep_init(struct ch_part_shape *shape, const struct ch_mp4_track *ini
     return 0;
 }
 
+// What the walk came to. 1 to go on, 0 at the end, or an error.
+static int take_event(struct walk *walk, enum ch_mp4_event event, struct ch_part_shape *shape,
+                      const struct ch_part_visitor *visitor)
+{
+    const struct ch_mp4_scan *scan = &walk->scan;
+    if (event == CH_MP4_INIT && shape->init.avcc)
+        return 1; // told again, after what follows was mended
+    if (event == CH_MP4_INIT) {
+        int rc = keep_init(shape, &scan->init);
+        shape->good_end = scan->good_end;
+        return rc < 0 ? rc : visitor != NULL;
+    }
+    if (event != CH_MP4_FRAGMENT)
+        return event == CH_MP4_MORE;
+    if (scan->good_end <= shape->good_end)
+        return 1; // likewise
+    int rc = visitor->visit(visitor->context, &scan->fragment, scan->sample_offset);
+    if (rc == 0)
+        shape->good_end = scan->good_end;
+    return rc < 0 ? rc : rc == 0;
+}
+
 // Init segment and fragments, up to `end` of the file.
-static int walk_fragments(int fd, uint64_t end, struct ch_part_shape *shape, ch_part_visit *visit, void *context)
+static int walk_fragments(int fd, uint64_t end, struct ch_part_shape *shape, const struct ch_part_visitor *visitor)
 {
     struct walk walk = {.fd = fd};
     ch_mp4_scan_init(&walk.scan, end);
     enum ch_mp4_event event = CH_MP4_MORE;
-    int rc;
-    while ((rc = step(&walk, &event)) == 0) {
-        if (event == CH_MP4_INIT) {
-            rc = keep_init(shape, &walk.scan.init);
-            shape->good_end = walk.scan.good_end;
-            if (rc < 0 || !visit)
-                break;
-        } else if (event == CH_MP4_FRAGMENT) {
-            rc = visit(context, &walk.scan.fragment, walk.scan.sample_offset);
-            if (rc != 0)
-                break;
-            shape->good_end = walk.scan.good_end;
-        } else if (event != CH_MP4_MORE) {
+    struct ch_mp4_scan last = walk.scan; // before the step that met what the newest one complains about
+    uint64_t mended = 0;
+    int rc = 1;
+    while (rc > 0) {
+        struct ch_mp4_scan before = walk.scan;
+        rc = step(&walk, &event);
+        if (rc < 0)
             break;
+        rc = take_event(&walk, event, shape, visitor);
+        if (event == CH_MP4_TORN && shape->init.avcc && visitor && shape->good_end > mended) {
+            mended = shape->good_end;
+            rc = visitor->mend(visitor->context, mended);
+            before = walk.scan = last;
         }
+        last = before;
     }
     ch_scratch_free(&walk.scratch);
-    return rc < 0 ? rc : 0;
+    return rc;
 }
 
 // Whether the head says that the file is finished, and where the final moov is.
@@ -142,9 +164,9 @@ static int look_at_head(int fd, struct ch_part_shape *shape)
     return 0;
 }
 
-int ch_part_scan(int fd, struct ch_part_shape *shape, ch_part_visit *visit, void *context)
+int ch_part_scan(int fd, struct ch_part_shape *shape, const struct ch_part_visitor *visitor)
 {
-    *shape = (struct ch_part_shape){0};
+    *shape = (struct ch_part_shape){.form = CH_PART_FRAGMENTED};
     int64_t bytes = ch_file_size(fd);
     if (bytes < 0)
         return (int)bytes;
@@ -153,14 +175,12 @@ int ch_part_scan(int fd, struct ch_part_shape *shape, ch_part_visit *visit, void
     int rc = look_at_head(fd, shape);
     uint64_t end = shape->form == CH_PART_FINISHED ? shape->moov_offset : shape->file_bytes;
     if (rc == 0)
-        rc = walk_fragments(fd, end, shape, visit, context);
+        rc = walk_fragments(fd, end, shape, visitor);
     posix_fadvise(fd, 0, 0, POSIX_FADV_NORMAL);
     if (rc < 0)
         return rc;
     if (!shape->init.avcc)
         shape->form = CH_PART_UNREADABLE;
-    else if (shape->form != CH_PART_FINISHED)
-        shape->form = CH_PART_FRAGMENTED;
     return 0;
 }
 

@@ -28,10 +28,20 @@ struct ch_part_shape {
 // Called for each whole fragment, in order. 0 to go on, 1 to end the walk in front of this one, or an error.
 typedef int ch_part_visit(void *context, const struct ch_mp4_fragment *fragment, uint64_t sample_offset);
 
+// Called where the walk cannot go on: what lies at `offset` is no whole fragment. 1 if it was mended, 0 to end the
+// walk, or an error.
+typedef int ch_part_mend(void *context, uint64_t offset);
+
+struct ch_part_visitor {
+    ch_part_visit *visit;
+    ch_part_mend *mend;
+    void *context;
+};
+
 // 0 or the read's error (an unreadable file's content is no error). The fragments are walked in a finished file
-// too, where they lie inside `mdat`. `visit` may be NULL: then only the form is looked at, and good_end is that of
-// the init segment. deinit in either case.
-int ch_part_scan(int fd, struct ch_part_shape *shape, ch_part_visit *visit, void *context);
+// too, where they lie inside `mdat`; form and file_bytes are known from the first visit on. `visitor` may be NULL:
+// then only the form is looked at, and good_end is that of the init segment. deinit in either case.
+int ch_part_scan(int fd, struct ch_part_shape *shape, const struct ch_part_visitor *visitor);
 void ch_part_shape_deinit(struct ch_part_shape *shape);
 
 // Turns the `mdat` header back into the `free` box. 0 or a negative errno; not synced.

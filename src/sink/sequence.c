@@ -7,6 +7,7 @@
 
 #define MAX_GAP (1 << 20)  // a larger step forward is a new count, not a million lost frames
 #define MAX_BACK 1024      // a larger step backward likewise
+#define RESTART_RUN 8      // so many old numbers that count up are no repetition but a new count
 
 void ch_sequence_deinit(struct ch_sequence *sequence)
 {
@@ -80,28 +81,14 @@ static enum ch_sequence_verdict step_back(struct ch_sequence *sequence, uint32_t
         sequence->missing--;
         return CH_SEQUENCE_LATE;
     }
-    if (back > MAX_BACK || number == 0)
+    if (back > MAX_BACK || (number == 0 && back > 1))
         return restart(sequence, number);
-    if (sequence->last_was_back && number == sequence->last_back + 1) {
-        sequence->duplicates--; // two in a row count up again: that was no duplicate but a new count
-        sequence->old_expected = sequence->expected;
-        sequence->doubtful = 2;
-        return restart(sequence, number);
-    }
+    sequence->back_run = sequence->back_run > 0 && number == sequence->last_back + 1 ? sequence->back_run + 1 : 1;
+    sequence->last_back = number;
+    if (sequence->back_run == RESTART_RUN)
+        return restart(sequence, number); // the first of them stay duplicates: their records say so
     sequence->duplicates++;
     return CH_SEQUENCE_DUPLICATE;
-}
-
-// The old count goes on where it had been: what looked like a restart was a run sent twice.
-static bool take_back_restart(struct ch_sequence *sequence, uint32_t number)
-{
-    if (sequence->doubtful == 0 || number != sequence->old_expected || number == sequence->expected)
-        return false;
-    sequence->restarts--;
-    sequence->duplicates += sequence->doubtful;
-    sequence->expected = number + 1;
-    sequence->doubtful = 0;
-    return true;
 }
 
 enum ch_sequence_verdict ch_sequence_next(struct ch_sequence *sequence, uint32_t number, int64_t at,
@@ -113,11 +100,7 @@ enum ch_sequence_verdict ch_sequence_next(struct ch_sequence *sequence, uint32_t
         sequence->expected = number + 1;
         return CH_SEQUENCE_NEXT;
     }
-    if (take_back_restart(sequence, number))
-        return CH_SEQUENCE_NEXT;
     int64_t step = (int32_t)(number - sequence->expected);
-    if (sequence->doubtful > 0)
-        sequence->doubtful = step == 0 && sequence->doubtful < MAX_BACK ? sequence->doubtful + 1 : 0;
     enum ch_sequence_verdict verdict = CH_SEQUENCE_NEXT;
     if (step < 0)
         verdict = step_back(sequence, number, -step);
@@ -132,7 +115,7 @@ enum ch_sequence_verdict ch_sequence_next(struct ch_sequence *sequence, uint32_t
     }
     if (step >= 0 && step <= MAX_GAP)
         sequence->expected = number + 1;
-    sequence->last_was_back = verdict == CH_SEQUENCE_DUPLICATE;
-    sequence->last_back = number;
+    if (verdict != CH_SEQUENCE_DUPLICATE)
+        sequence->back_run = 0;
     return verdict;
 }

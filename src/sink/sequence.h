@@ -23,11 +23,8 @@ struct ch_sequence_range {
 struct ch_sequence {
     bool started;
     uint32_t expected;
-    bool last_was_back;    // the last number was a duplicate
-    uint32_t last_back;
-    // A restart inferred from two duplicates in a row is taken back if the old count goes on after all.
-    uint32_t old_expected;
-    unsigned doubtful;     // messages since such a restart, 0: none
+    unsigned back_run;     // numbers in a row, each one more than the last, that had come before
+    uint32_t last_back;    // the newest of them
     uint64_t missing, duplicates, reordered, restarts;
     struct ch_sequence_range *ranges; // missing ones in order of notice, owned
     size_t range_count, range_capacity;

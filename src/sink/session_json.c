@@ -65,6 +65,8 @@ int ch_session_json_fill(json_t *session, const struct ch_session_facts *facts)
         int64_t end_us = facts->started_us;
         if (facts->report && facts->report->last_arrival_us > end_us)
             end_us = facts->report->last_arrival_us;
+        else if (facts->report && facts->report->last_arrival_us == 0) // no arrival is known any more
+            end_us += ch_report_duration_ticks(facts->report) / 9 * 100;
         rc |= json_object_set_new(session, "verdict", json_string(ch_verdict_name(facts->verdict)));
         rc |= json_object_set_new(session, "reason", json_string(facts->reason));
         rc |= json_object_set_new(session, "end_reason", json_string(facts->end_reason));

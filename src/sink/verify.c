@@ -137,10 +137,12 @@ static void take_part(struct verifier *v, const json_t *entry, struct listed *fi
     part->damaged = file->damaged;
     part->listed_frames = file->frames;
     snprintf(part->name, sizeof part->name, "%s", file->name);
-    if (ch_part_scan(part->fd, &part->shape, NULL, NULL) < 0 || part->shape.form == CH_PART_UNREADABLE)
-        problem(v, "%s has no whole init segment", part->name);
+    int rc = ch_part_scan(part->fd, &part->shape, NULL);
+    if (rc < 0)
+        problem(v, "%s cannot be read (%s)", part->name, strerror(-rc));
     else if (part->shape.form != CH_PART_FINISHED && !part->damaged)
-        problem(v, "%s is not finished", part->name);
+        problem(v, part->shape.form == CH_PART_UNREADABLE ? "%s has no whole init segment" : "%s is not finished",
+                part->name);
     else if (json_integer_value(json_object_get(entry, "width")) != part->shape.init.width ||
              json_integer_value(json_object_get(entry, "height")) != part->shape.init.height)
         problem(v, "%s is %u by %u pixels, which is not what session.json says", part->name, part->shape.init.width,

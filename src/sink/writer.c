@@ -342,8 +342,7 @@ static int open_part(struct ch_writer *writer, struct ch_frame *key)
     finish_part(writer, false, 0);
     if (writer->parts == CH_LIMIT_PARTS)
         return -EMFILE;
-    int rc = ch_part_create(&writer->part, writer->dir, writer->parts + 1, key->params, key->pts_ticks,
-                            key->arrival_wall_us / CH_US_PER_S);
+    int rc = ch_part_create(&writer->part, writer->dir, writer->parts + 1, key);
     if (rc < 0)
         return rc;
     writer->parts++;
@@ -369,7 +368,7 @@ static void part_not_begun(struct ch_writer *writer, int error)
 // Whether this frame goes into an MP4 part, opening one where it must begin.
 static bool wants_part(struct ch_writer *writer, struct ch_frame *frame)
 {
-    if (!frame->fragment)
+    if (!frame->sample)
         return false;
     if (writer->part.fd >= 0 && writer->part.params == frame->params)
         return true;
@@ -396,10 +395,10 @@ static struct ch_record make_record(const struct ch_writer *writer, const struct
         .flags = (uint16_t)frame->flags,
         .device_ms = frame->device_ms,
         .arrival_us = frame->arrival_wall_us,
-        .pts_ticks = frame->fragment && writer->any_picture ? frame->pts_ticks - writer->base_ticks : 0,
+        .pts_ticks = frame->sample && writer->any_picture ? frame->pts_ticks - writer->base_ticks : 0,
         .payload_bytes = frame->payload_bytes,
         .hash = frame->hash,
-        .composition_ticks = frame->fragment ? (int32_t)(frame->pts_ticks - frame->dts_ticks) : 0,
+        .composition_ticks = frame->sample ? (int32_t)(frame->pts_ticks - frame->dts_ticks) : 0,
     };
 }
 
@@ -414,7 +413,7 @@ static void write_fragments(struct ch_writer *writer, struct ch_frame *const *fr
     uint64_t offset = writer->part.end;
     int rc = picked ? 0 : -ENOMEM;
     if (picked_count > 0) {
-        rc = ch_part_append(&writer->part, picked, picked_count, writer->iov, &whole);
+        rc = ch_part_append(&writer->part, picked, picked_count, &whole);
         writer->part_dirty = true;
     }
     free(picked);
@@ -510,12 +509,9 @@ static int write_run(struct ch_writer *writer, struct ch_frame *const *frames, s
 {
     if (count == 0)
         return 0;
-    int rc = grow_iov(writer, count);
-    if (rc < 0)
-        return rc;
     if (writer->part.fd >= 0)
         write_fragments(writer, frames, count);
-    rc = write_h264(writer, frames, count);
+    int rc = write_h264(writer, frames, count);
     int index_rc = write_index(writer, count); // also if stream.h264 is gone: the MP4 has the frames
     return rc < 0 ? rc : index_rc;
 }
@@ -567,7 +563,7 @@ int ch_writer_write(struct ch_writer *writer, struct ch_frame *const *frames, si
     size_t from = 0;
     for (size_t i = 0; i < count && rc == 0; i++) {
         const struct ch_params *current = writer->part.fd >= 0 ? writer->part.params : NULL;
-        if (frames[i]->fragment && (frames[i]->flags & CH_FRAME_KEY) && current != frames[i]->params) {
+        if (frames[i]->sample && (frames[i]->flags & CH_FRAME_KEY) && current != frames[i]->params) {
             rc = write_run(writer, frames + from, i - from); // what is still of the part that ends here
             from = i;
         }
@@ -624,8 +620,8 @@ void ch_writer_end(struct ch_writer **taken, const char *end_reason, struct ch_s
         .file_count = writer->file_count, .report = &writer->report,
     };
     rc = ch_session_json_fill(writer->json, &facts);
-    if (rc == 0)
-        rc = ch_session_json_write(writer->json, writer->dir);
+    if (rc == 0 && ch_session_json_write(writer->json, writer->dir) < 0)
+        rc = ch_session_json_write(writer->json, writer->dir); // once more: the whole report hangs on it
     if (rc < 0)
         ch_log_error("%s/%s/session.json could not be written: %s (camhub repair makes it anew)",
                      writer->options.root_path, writer->id, strerror(-rc));

@@ -13,12 +13,12 @@
 
 struct ch_frame *ch_frame_new(size_t message_bytes)
 {
-    struct ch_frame *frame = malloc(sizeof *frame + CH_FRAME_HEADROOM + message_bytes);
+    struct ch_frame *frame = malloc(sizeof *frame + CH_FRAME_ROOM + message_bytes);
     if (!frame)
         return NULL;
     memset(frame, 0, sizeof *frame);
     atomic_init(&frame->refs, 1);
-    frame->message = frame->room + CH_FRAME_HEADROOM;
+    frame->message = frame->room + CH_FRAME_ROOM;
     frame->message_bytes = message_bytes;
     return frame;
 }
@@ -26,10 +26,10 @@ struct ch_frame *ch_frame_new(size_t message_bytes)
 int ch_frame_grow(struct ch_frame **frame, size_t message_bytes)
 {
     assert(!(*frame)->pieces && !(*frame)->params);
-    struct ch_frame *larger = realloc(*frame, sizeof **frame + CH_FRAME_HEADROOM + message_bytes);
+    struct ch_frame *larger = realloc(*frame, sizeof **frame + CH_FRAME_ROOM + message_bytes);
     if (!larger)
         return -ENOMEM;
-    larger->message = larger->room + CH_FRAME_HEADROOM;
+    larger->message = larger->room + CH_FRAME_ROOM;
     larger->message_bytes = message_bytes;
     *frame = larger;
     return 0;
@@ -121,16 +121,19 @@ static int pack_raw(struct ch_frame *frame)
 struct layout {
     size_t side_bytes;   // what lies outside the sample and must be copied away
     size_t sample_bytes;
+    size_t pieces;
     size_t moved_left;   // how far the first NAL unit moves, at most
 };
 
 static struct layout measure(const uint8_t *payload, const struct ch_nal *nals, const bool *in_sample, size_t count,
                              const struct ch_frame_extra *extra, size_t extra_count)
 {
-    struct layout layout = {.moved_left = count};
-    if (!is_start_code(payload, nals[0].prefix))
-        layout.side_bytes = nals[0].prefix; // garbage before the first start code
+    struct layout layout = {.moved_left = count, .pieces = count + 1}; // one for trailing zeros
     for (size_t i = 0; i < count; i++) {
+        if (!is_start_code(payload + nals[i].offset - nals[i].prefix, nals[i].prefix)) {
+            layout.side_bytes += nals[i].prefix; // garbage in front, or start codes of empty NAL units
+            layout.pieces++;
+        }
         if (in_sample[i])
             layout.sample_bytes += LENGTH_BYTES + nals[i].size;
         else
@@ -152,7 +155,7 @@ static void note_pieces(struct ch_frame *frame, const struct ch_nal *nals, const
         size_t zeros = nals[i].prefix;
         if (is_start_code(prefix, nals[i].prefix)) {
             zeros--;
-        } else { // garbage, and then the start code's own 00 00 01: kept as they are
+        } else { // not zeros and 01 alone: kept as it is
             memcpy(side, prefix, nals[i].prefix);
             *piece++ = (struct ch_piece){.data = side, .size = (uint32_t)nals[i].prefix};
             side += nals[i].prefix;
@@ -183,12 +186,11 @@ static bool in_message(const struct ch_frame *frame, const struct ch_piece *piec
 static int build_apart(struct ch_frame *frame, const struct layout *layout, const struct ch_frame_extra *extra,
                        size_t extra_count)
 {
-    size_t head = CH_FRAME_WS_ROOM + CH_MP4_FRAGMENT_HEADER_BYTES;
-    frame->overflow = malloc(head + layout->sample_bytes);
+    frame->overflow = malloc(CH_FRAME_HEAD_ROOM + layout->sample_bytes);
     if (!frame->overflow)
         return -ENOMEM;
-    uint8_t *at = frame->overflow + head;
-    frame->fragment = frame->overflow + CH_FRAME_WS_ROOM;
+    frame->sample = frame->overflow + CH_FRAME_HEAD_ROOM;
+    uint8_t *at = frame->sample;
     for (size_t i = 0; i < extra_count; i++) {
         ch_put_be32(at, (uint32_t)extra[i].size);
         memcpy(at + LENGTH_BYTES, extra[i].data, extra[i].size);
@@ -238,7 +240,7 @@ static void build_in_place(struct ch_frame *frame, const struct layout *layout)
     for (struct ch_piece *piece = frame->pieces; piece <= last; piece++)
         if (in_message(frame, piece))
             ch_put_be32(start + (piece->data - start) - LENGTH_BYTES, piece->size);
-    frame->fragment = start - CH_MP4_FRAGMENT_HEADER_BYTES;
+    frame->sample = start;
 }
 
 int ch_frame_pack(struct ch_frame *frame, const struct ch_nal *nals, const bool *in_sample, size_t count,
@@ -251,7 +253,7 @@ int ch_frame_pack(struct ch_frame *frame, const struct ch_nal *nals, const bool 
     frame->side = layout.side_bytes > 0 ? malloc(layout.side_bytes) : NULL;
     if (layout.side_bytes > 0 && !frame->side)
         return -ENOMEM;
-    int rc = allocate_pieces(frame, count + 2);
+    int rc = allocate_pieces(frame, layout.pieces);
     if (rc < 0)
         return rc;
     note_pieces(frame, nals, in_sample, count);
@@ -260,19 +262,6 @@ int ch_frame_pack(struct ch_frame *frame, const struct ch_nal *nals, const bool 
         return build_apart(frame, &layout, extra, extra_count);
     build_in_place(frame, &layout);
     return 0;
-}
-
-void ch_frame_write_fragment(struct ch_frame *frame, uint32_t promised_ticks)
-{
-    struct ch_mp4_fragment fragment = {
-        .sequence = (uint32_t)frame->number + 1,
-        .dts_ticks = (uint64_t)frame->dts_ticks,
-        .duration_ticks = promised_ticks,
-        .composition_ticks = (int32_t)(frame->pts_ticks - frame->dts_ticks),
-        .sample_bytes = frame->sample_bytes,
-        .key = frame->flags & CH_FRAME_KEY,
-    };
-    ch_mp4_write_fragment(&fragment, frame->fragment);
 }
 
 // --- Annex B again ---

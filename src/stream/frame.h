@@ -5,7 +5,7 @@
 //
 // While the message is read, `message` is where its bytes go. ch_frame_pack() then turns the Annex B
 // payload into a sample (length-prefixed NAL units, ISO/IEC 14496-15 5.3.2) in place, with room in
-// front for a fragment header and a WebSocket head, so that what goes to the file and to a browser is
+// front for a fragment header and a WebSocket head, so that what goes to a browser is
 // one contiguous run of bytes. The Annex B form is not kept: it is put together again from pieces
 // (start codes are constants) when stream.h264 is written.
 #ifndef CH_STREAM_FRAME_H
@@ -31,9 +31,9 @@ enum ch_frame_flags { // as written to frames.idx
     CH_FRAME_REBUILT = 512,      // record rebuilt from the MP4 after a crash: sequence and arrival unknown
 };
 
-#define CH_FRAME_WS_ROOM 14u
+#define CH_FRAME_HEAD_ROOM (14u + CH_MP4_FRAGMENT_HEADER_BYTES) // WebSocket head, moof and mdat header
 #define CH_FRAME_SLACK 66u // for start codes of three bytes, which are one shorter than a length
-#define CH_FRAME_HEADROOM (CH_FRAME_WS_ROOM + CH_MP4_FRAGMENT_HEADER_BYTES + CH_FRAME_SLACK)
+#define CH_FRAME_ROOM (CH_FRAME_HEAD_ROOM + CH_FRAME_SLACK)
 
 // A run of Annex B bytes: `zeros` zero bytes and, if `code`, 01; then data.
 struct ch_piece {
@@ -58,7 +58,8 @@ struct ch_frame {
     uint64_t hash;               // XXH3-64 of the NAL units that count (docs/session-format.md)
     uint64_t number;             // position in the stream's log
     struct ch_params *params;    // of a picture behind the first key frame; owned reference
-    uint8_t *fragment;           // header and sample, contiguous; NULL if there is no sample
+    uint8_t *sample;             // length-prefixed NAL units, CH_FRAME_HEAD_ROOM writable bytes in front of them
+                                 // for whoever sends it first; NULL if there is no sample
     uint32_t sample_bytes;
     uint32_t piece_count;
     struct ch_piece *pieces;     // the Annex B payload
@@ -87,9 +88,6 @@ struct ch_frame_extra {
 // tells which of them the sample holds. 0 or -ENOMEM (then the frame is unusable but may be unref'd).
 int ch_frame_pack(struct ch_frame *frame, const struct ch_nal *nals, const bool *in_sample, size_t count,
                   bool with_sample, const struct ch_frame_extra *extra, size_t extra_count);
-
-// The fragment header, once the frame's times are known.
-void ch_frame_write_fragment(struct ch_frame *frame, uint32_t promised_ticks);
 
 // True if the message brings a sequence parameter set of its own.
 bool ch_frame_has_sps(const struct ch_frame *frame);

@@ -9,9 +9,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-// Promised in fragments for a frame whose successor has not come: generous, as players stop at a step
-// of more than twice the promise. The next fragment's tfdt and the final moov tell the truth.
-#define PROMISED_TICKS CH_MP4_TIMESCALE
 #define FIRST_CAPACITY 64
 
 struct ch_stream {
@@ -154,8 +151,6 @@ static int publish(struct ch_stream *stream, struct ch_frame *frame)
         return rc;
     }
     frame->number = stream->head;
-    if (frame->fragment)
-        ch_frame_write_fragment(frame, PROMISED_TICKS);
     *slot(stream, stream->head++) = frame;
     if (frame->flags & CH_FRAME_KEY)
         note_key(stream, frame);
@@ -227,8 +222,8 @@ int ch_stream_append(struct ch_stream *stream, struct ch_frame **taken, size_t m
     }
     stream->last_mono_us = mono_us;
     uint64_t head = stream->head;
-    struct ch_timeline_picture picture = {.user = frame, .bystander = !frame->fragment};
-    if (frame->fragment) {
+    struct ch_timeline_picture picture = {.user = frame, .bystander = !frame->sample};
+    if (frame->sample) {
         picture = (struct ch_timeline_picture){
             .user = frame, .device_ms = frame->device_ms, .arrival_us = mono_us,
             .key = frame->flags & CH_FRAME_KEY, .has_poc = frame->has_poc, .poc = frame->poc,

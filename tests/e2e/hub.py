@@ -37,8 +37,10 @@ def wait_until(question, timeout=10, what='condition', step=0.02):
 class Hub:
     """One `camhub serve` on a free port of 127.0.0.1, recording into `root`/recordings."""
 
-    def __init__(self, root, *args, env=None, recordings=None, stdin=subprocess.PIPE, wait=True):
+    def __init__(self, root, *args, env=None, recordings=None, stdin=subprocess.PIPE, wait=True, host='127.0.0.1',
+                 open_files=0):
         self.root = root
+        self.host = host
         self.recordings = recordings or os.path.join(root, 'recordings')
         self.mark = uuid.uuid4().hex
         self.log_path = os.path.join(root, 'hub-%s.log' % self.mark[:6])
@@ -46,12 +48,12 @@ class Hub:
         self.final_log = None
         self.port = None
         port = () if '--port' in args else ('--port', '0')
-        command = [os.environ['CAMHUB_BIN'], 'serve', '--host', '127.0.0.1', *port, '--open',
+        command = [os.environ['CAMHUB_BIN'], 'serve', '--host', host, *port, '--open',
                    '--recordings', self.recordings, *args]
         environment = dict(os.environ, CAMHUB_E2E_MARK=self.mark, **(env or {}))
         with open(self.log_path, 'wb') as log, open(self.out_path, 'wb') as out:
             self.process = subprocess.Popen(command, stdin=stdin, stdout=out, stderr=log, env=environment,
-                                            preexec_fn=processes.die_with_parent)
+                                            preexec_fn=lambda: processes.before_exec(open_files))
         STARTED.append(self)
         if wait:
             self.wait_listening()
@@ -80,7 +82,7 @@ class Hub:
 
     def wait_listening(self, timeout=20):
         def heard():
-            match = re.search(r'listening on \S*?:(\d+)', self.log_text())
+            match = re.search(r'listening on \S*:(\d+)', self.log_text())
             if not match and self.process.poll() is not None:
                 raise AssertionError('hub ended with %s:\n%s' % (self.process.returncode, self.log_text()))
             return match
@@ -95,7 +97,8 @@ class Hub:
     def url(self, name=None, path=None):
         if path is None:
             path = '/android-cam' + ('/' + name if name else '')
-        return 'ws://127.0.0.1:%d%s' % (self.port, path)
+        host = '[%s]' % self.host if ':' in self.host else self.host
+        return 'ws://%s:%d%s' % (host, self.port, path)
 
     def type(self, line):
         self.process.stdin.write(line.encode() + b'\n')
@@ -103,7 +106,7 @@ class Hub:
 
     def get(self, path, method='GET', headers=None):
         """(status, headers, body) over a connection of its own."""
-        connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=10)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=10)
         try:
             connection.request(method, path, headers=headers or {})
             response = connection.getresponse()

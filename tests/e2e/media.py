@@ -80,6 +80,56 @@ def structure_errors(path, *options):
     return [e for e in report['errors'] if not e.startswith(('ffprobe:', 'ffprobe rc', 'first packet is not a key'))]
 
 
+def boxes(data, *path):
+    """Contents of the boxes at a path ('moov', 'trak', ...) of an MP4's bytes, all of them."""
+    found, at = [], 0
+    while at + 8 <= len(data):
+        size, head = int.from_bytes(data[at:at + 4], 'big'), 8
+        if size == 1:
+            size, head = int.from_bytes(data[at + 8:at + 16], 'big'), 16
+        if size < head or at + size > len(data):
+            break
+        if not path or data[at + 4:at + 8].decode('latin1') == path[0]:
+            content = data[at + head:at + size]
+            found += boxes(content, *path[1:]) if len(path) > 1 else [content]
+        at += size
+    return found
+
+
+def box_types(data):
+    """Types of the top boxes in order."""
+    types, at = [], 0
+    while at + 8 <= len(data):
+        size = int.from_bytes(data[at:at + 4], 'big')
+        types.append(data[at + 4:at + 8].decode('latin1'))
+        at += int.from_bytes(data[at + 8:at + 16], 'big') if size == 1 else max(size, 8)
+    return types
+
+
+def sync_samples(data):
+    """Numbers of the key frames of a finished MP4, from 0; None without such a table (all are)."""
+    tables = boxes(data, 'moov', 'trak', 'mdia', 'minf', 'stbl', 'stss')
+    if not tables:
+        return None
+    return [int.from_bytes(tables[0][at:at + 4], 'big') - 1 for at in range(8, len(tables[0]), 4)]
+
+
+def promised_ticks(data):
+    """Durations written in the fragments' `trun` boxes (8.8.8; one sample each, duration first)."""
+    out = []
+    for trun in boxes(data, 'moof', 'traf', 'trun'):
+        flags = int.from_bytes(trun[1:4], 'big')
+        at = 8 + (4 if flags & 1 else 0) + (4 if flags & 4 else 0)
+        out.append(int.from_bytes(trun[at:at + 4], 'big') if flags & 0x100 else None)
+    for tfhd in boxes(data, 'moof', 'traf', 'tfhd'):
+        flags = int.from_bytes(tfhd[1:4], 'big')
+        if flags & 8:  # a default duration for those without their own
+            at = 8 + (8 if flags & 1 else 0) + (4 if flags & 2 else 0)
+            default = int.from_bytes(tfhd[at:at + 4], 'big')
+            out = [default if ticks is None else ticks for ticks in out]
+    return out
+
+
 def jpeg_size(data):
     """(width, height) of a JPEG by its frame header; None if it is no whole JPEG."""
     if data[:2] != b'\xff\xd8' or data[-2:] != b'\xff\xd9':

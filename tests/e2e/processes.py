@@ -1,6 +1,7 @@
 """Processes: tying a child's life to ours, and finding what a hub's children left behind."""
 import ctypes
 import os
+import resource
 import signal
 
 PR_SET_PDEATHSIG = 1
@@ -10,6 +11,18 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def die_with_parent():
     """For preexec_fn: the child is killed when the test process ends, however it ends."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def before_exec(open_files=0):
+    """The same, with a limit to its descriptors."""
+    die_with_parent()
+    if open_files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
+
+
+def cpu_seconds(pid):
+    fields = _read('/proc/%d/stat' % pid).rpartition(b')')[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK') if len(fields) > 12 else 0
 
 
 def _read(path):
@@ -51,3 +64,10 @@ def open_files(pid):
 def resident_bytes(pid):
     fields = _read('/proc/%d/statm' % pid).split()
     return int(fields[1]) * os.sysconf('SC_PAGESIZE') if fields else 0
+
+
+def sanitized():
+    """True if the program under test was built with a sanitizer: its memory says nothing then."""
+    with open(os.environ['CAMHUB_BIN'], 'rb') as file:
+        data = file.read()
+    return any(name in data for name in (b'__asan_init', b'__tsan_init', b'__msan_init'))

@@ -10,6 +10,7 @@ import annexb
 import clips
 import idx
 import media
+import processes
 from cases import HubTest, long, needs, phone, weight
 from hub import Hub, wait_until
 
@@ -56,12 +57,16 @@ class Injected(HubTest):
             cam.settle()
             self.assertTrue(cam.open(), 'the camera stays connected')
             if not str(when).endswith('+'):
-                wait_until(lambda: all(s.finished() for s in hub.sessions(name + '_')), 8, 'session finished', 0.05)
+                wait_until(lambda: self.ended(hub, name), 8, 'session finished', 0.05)
         finally:
             hits = trace.end()
         cam.close()
         found = hub.sessions(name + '_')
         return messages, hits, found[0] if found else None
+
+    def ended(self, hub, name):
+        """Finished, or said that it could not be."""
+        return all(s.finished() for s in hub.sessions(name + '_')) or hub.matches(name + r'\S*/session.json could not be')
 
     def check(self, hub, call, error, when, name):
         start = len(hub.log_text())
@@ -184,6 +189,90 @@ class Injected(HubTest):
         for call, error in (('pwritev,pwrite64', 'EIO'), ('fdatasync', 'ENOSPC'), ('openat', 'ENFILE'), ('fsync', 'EIO'),
                             ('ftruncate', 'EIO'), ('pread64,preadv', 'EIO'), ('renameat,rename,renameat2', 'ENOSPC')):
             self.sweep(call, error, range(1, 25), 0)
+
+
+class Synced(HubTest):
+    @needs('strace')
+    @weight(6)
+    def test_data_and_index_once_per_second(self):
+        """While frames come, every file is synced in time; afterwards nothing is left unsynced."""
+        hub = self.start_hub()
+        log = os.path.join(self.root, 'syncs')
+        trace = subprocess.Popen(['strace', '-f', '-qq', '-y', '-ttt', '-o', log, '-e', 'trace=fdatasync,fsync,pwritev,pwrite64',
+                                  '-e', 'signal=none', '-p', str(hub.pid)], stderr=subprocess.PIPE)
+        self.addCleanup(trace.stderr.close)
+        wait_until(lambda: Strace.attached(Traced(trace), hub), 5, 'strace attached')
+        cam = self.camera(hub, 'synced')
+        cam.started()
+        cam.send(phone(4).phone(clips.steady(105, 33)), paced=1)
+        cam.stopped()
+        session = hub.wait_finished()[0]
+        trace.send_signal(signal.SIGINT)
+        trace.wait(10)
+        with open(log, errors='replace') as file:
+            lines = file.read().splitlines()
+        for name in ('stream.mp4', 'stream.h264', 'frames.idx'):
+            calls = [line.split(None, 2)[1:] for line in lines if '/%s>' % name in line]
+            self.assert_in_time(name, [(float(when), 'sync' in call.split('(')[0]) for when, call in calls])
+        folders = [line for line in lines if 'fsync(' in line and ('/%s>' % session.id in line or '/recordings>' in line)]
+        self.assertGreaterEqual(len(folders), 3, 'folders synced after files were made')
+
+    def assert_in_time(self, name, calls):
+        dirty, syncs = None, 0
+        for when, is_sync in calls:
+            if is_sync:
+                syncs += 1
+                if dirty is not None:
+                    self.assertLess(when - dirty, 1.5, '%s: written and not synced for that long' % name)
+                dirty = None
+            elif dirty is None:
+                dirty = when
+        self.assertIsNone(dirty, '%s: written and never synced' % name)
+        self.assertGreaterEqual(syncs, 3, name)
+
+
+class SlowDisk(HubTest):
+    @needs('strace')
+    @weight(25)
+    def test_the_camera_waits(self):
+        """Every write takes 0.1 s, the camera sends 140 MB: it is held back, memory is bounded, nothing is lost."""
+        hub = self.start_hub()
+        small = phone(2).phone(clips.steady(60, 20))
+        filler = b'\0\0\0\1\x0c' + b'\xff' * (1 << 20) + b'\x80'
+        large = [m._replace(payload=m.payload + filler) if m.picture else m for m in phone(5).phone(clips.steady(140, 10), count=140)]
+        log = os.path.join(self.root, 'slow')
+        trace = subprocess.Popen(['strace', '-f', '-qq', '-o', log, '-e', 'trace=pwritev,pwrite64', '-e', 'signal=none', '-e',
+                                  'inject=pwritev,pwrite64:delay_enter=100000', '-p', str(hub.pid)], stderr=subprocess.PIPE)
+        self.addCleanup(trace.stderr.close)
+        wait_until(lambda: Strace.attached(Traced(trace), hub), 5, 'strace attached')
+        witness, cam = self.camera(hub, 'witness'), self.camera(hub, 'fast')
+        witness.started()
+        other = witness.send_in_background(small, paced=1)
+        cam.started()
+        sending, peak = cam.send_in_background(large, paced=0), 0
+        while not sending.done():
+            peak = max(peak, processes.resident_bytes(hub.pid))
+            time.sleep(0.02)
+        sending.result()
+        other.result(20)
+        trace.send_signal(signal.SIGINT)
+        trace.wait(10)
+        for each in (witness, cam):
+            each.stopped()
+            each.settle(30)
+        hub.wait_finished(2, timeout=30)
+        self.assert_payloads(hub.sessions('fast')[0], large)
+        self.assert_payloads(hub.sessions('witness')[0], small)
+        self.assertTrue(hub.matches(r'\[Warning\] fast: .*disk'), 'the operator is told')
+        if not processes.sanitized():
+            self.assertLess(peak, 230 << 20, 'memory')
+
+
+class Traced:
+    """What Strace.attached looks at."""
+
+    def __init__(self, process):
+        self.process = process
 
 
 class FullDisk(HubTest):

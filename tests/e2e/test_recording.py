@@ -73,15 +73,38 @@ class PhoneRecording(HubTest):
                          [(m.device_ms - messages[1].device_ms) * 90 for m in messages[1:]])
         self.assertEqual([(p.position, p.size) for p in media.packets(session.path('stream.mp4'))],
                          [(r.offset, r.size) for r in records[1:]])
+        self.assertEqual(media.sync_samples(session.read('stream.mp4')),
+                         [n for n, m in enumerate(messages[1:]) if m.key])
         arrivals = [r.arrival_us for r in records]
         self.assertEqual(arrivals, sorted(arrivals))
+
+    def test_finished_in_place(self):
+        """While recording a fragment per picture, each promising a second; then a plain MP4 around the same bytes."""
+        messages = clips.made(2, gop=10).phone(clips.steady(60, 40))
+        hub = self.start_hub()
+        cam = self.camera(hub, 'inplace')
+        cam.started()
+        cam.send(messages)
+        session = hub.wait_session('inplace')[0]
+        self.wait_packets(session, 60)
+        growing = session.read('stream.mp4')
+        self.assertEqual(media.box_types(growing), ['ftyp', 'free', 'moov'] + ['moof', 'mdat'] * 60)
+        self.assertTrue(all(ticks >= 90000 for ticks in media.promised_ticks(growing)), media.promised_ticks(growing))
+        self.assertEqual(len(media.promised_ticks(growing)), 60)
+        cam.stopped()
+        hub.wait_finished()
+        final = session.read('stream.mp4')
+        self.assertEqual(media.box_types(final), ['ftyp', 'mdat', 'moov'])
+        self.assert_same_bytes(final[48:len(growing)], growing[48:], 'what was recorded')
+        self.assertEqual(media.sync_samples(final), [0, 10, 20, 30, 40, 50])
+        self.assertAlmostEqual(media.duration(session.path('stream.mp4')), 60 * 0.040, places=3)
 
     def test_report(self):
         """session.json: camera, capabilities, files, counts, clock, frame rates."""
         messages = phone(4).phone(clips.steady(120, 40))
         hub = self.start_hub('--log-level', 'info')
         cam = self.camera(hub, 'reported')
-        cam.record(messages)
+        cam.record(messages, paced=20)
         session = hub.wait_finished()[0]
         report = session.report()
         self.assertEqual(report['camera']['name'], 'reported')

@@ -1,6 +1,7 @@
 """When a session begins and ends, what it starts with, what it is called; who may come in."""
 import os
 import re
+import socket
 import unittest
 
 import websockets
@@ -329,6 +330,20 @@ class Names(HubTest):
         cam.record(phone(1).phone(count=3))
         session = hub.wait_finished()[0]
         self.assertRegex(session.id, r'^127\.0\.0\.1_%d' % port + STAMP)
+
+    def test_unnamed_over_ipv6(self):
+        """Colons cannot stand in every file system's names."""
+        try:
+            socket.create_server(('::1', 0), family=socket.AF_INET6).close()
+        except OSError:
+            self.skipTest('no IPv6 here')
+        hub = self.start_hub(host='::1')
+        cam = self.camera(hub)
+        port = cam.socket.local_address[1]
+        cam.record(phone(1).phone(count=3))
+        session = hub.wait_finished()[0]
+        self.assertRegex(session.id, r'^--1_%d' % port + STAMP)
+        self.assertEqual(hub.get('/recordings/%s/stream.mp4' % session.id)[0], 200)
 
     def test_folder_has_local_time(self):
         """In the zone of the hub's environment, not in UTC."""

@@ -104,6 +104,34 @@ class BadMessages(HubTest):
         self.assert_alive(hub)
 
 
+class Exhausted(HubTest):
+    @weight(3)
+    def test_no_more_descriptors(self):
+        """With every descriptor in use the hub neither spins nor falls; who leaves makes room."""
+        hub = self.start_hub(open_files=48)
+        cam = self.camera(hub, 'first')
+        cam.started()
+        messages = phone(1).phone()
+        cam.send(messages[:15])
+        cam.settle()
+        hub.wait_session('first')
+        peers = []
+        for _ in range(80):
+            peers.append(self.peer(hub))
+        time.sleep(0.3)
+        before = processes.cpu_seconds(hub.pid)
+        time.sleep(1)
+        self.assertLess(processes.cpu_seconds(hub.pid) - before, 0.4, 'CPU seconds in a second of waiting')
+        cam.send(messages[15:])
+        cam.stopped()
+        cam.settle()
+        for peer in peers:
+            peer.close()
+        self.assert_alive(hub)
+        session = hub.wait_finished(1, prefix='first')[0]
+        self.assert_payloads(session, messages)
+
+
 class Texts(HubTest):
     def test_json_bombs(self):
         """Deep, wide and endless JSON: logged, and that is all."""

@@ -459,7 +459,7 @@ static void test_clips(void **state)
         {"test_qcif_cabac.264", 176, 144, 176, 144, 30, 1, "avc1.4D0033", 1},
     };
     for (size_t i = 0; i < sizeof clips / sizeof *clips; i++) {
-        size_t size;
+        size_t size = 0;
         uint8_t *data = read_clip(clips[i].name, &size);
         if (!data)
             skip();
@@ -483,7 +483,7 @@ static void test_clip_order(void **state)
 {
     (void)state;
     static const int32_t shown_at[] = {0, 4, 2, 1, 3, 8, 6, 5, 7, 12, 10, 9, 11, 16, 14, 13, 15, 20, 18, 17, 19, 24};
-    size_t size;
+    size_t size = 0;
     uint8_t *data = read_clip("VID_1280x720_cavlc_temporal_direct.264", &size);
     if (!data)
         skip();

@@ -660,7 +660,7 @@ static void check_film(struct film *film)
     size_t bytes;
     uint8_t *file = finished(film, &bytes);
     struct ch_mp4_moov moov = read_good_moov(file + film->bytes, bytes - film->bytes);
-    struct ch_mp4_sample *expected = malloc(film->frames * sizeof *expected);
+    struct ch_mp4_sample *expected = calloc(film->frames, sizeof *expected);
     int32_t raise = 0;
     for (size_t i = 0; i < film->frames; i++)
         raise = film->samples[i].composition_ticks < -raise ? -film->samples[i].composition_ticks : raise;
@@ -703,7 +703,7 @@ static void test_probe_without_delay(void **state)
 static void test_probe_clip(void **state)
 {
     (void)state;
-    size_t size;
+    size_t size = 0;
     uint8_t *stream = make_clip(&size);
     if (!stream)
         skip();
