@@ -20,6 +20,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 START_TIMEOUT_S = 20
 STOP_TIMEOUT_S = 60
 LOAD_TIMEOUT_S = 180
+QUIET_S = 1.4
 MIN_FREE_BYTES = 12 << 30
 
 MADV_HUGEPAGE = 14
@@ -188,8 +189,19 @@ class Server:
     def __exit__(self, *_):
         self._kill()
 
+    def wait_written(self):
+        """Waits until no file has grown for longer than camhub's interval between two syncs."""
+        size, since, begin = -1, 0.0, time.monotonic()
+        while size < 0 or time.monotonic() - since < QUIET_S:
+            now = self.files_bytes("**")
+            if now != size:
+                size, since = now, time.monotonic()
+            if since - begin > STOP_TIMEOUT_S:
+                raise BenchError(f"{self.name} still writes {STOP_TIMEOUT_S} s after the last byte was sent")
+            time.sleep(0.1)
+
     def settle(self):
-        """Waits until everything received is in its final files."""
+        """Waits until all sessions are finished."""
 
     def check(self, load):
         """Raises unless the files hold what the load generator sent. After stop()."""
@@ -199,7 +211,7 @@ class Server:
         return time.clock_gettime(~self.process.pid << 3 | 2)
 
     def files_bytes(self, pattern):
-        return sum(os.path.getsize(p) for p in glob.glob(os.path.join(self.folder, pattern)))
+        return sum(os.path.getsize(p) for p in glob.glob(os.path.join(self.folder, pattern), recursive=True))
 
     def expect(self, what, found, wanted):
         if found != wanted:
@@ -330,22 +342,28 @@ class Load:
         raise BenchError(f"load generator: no {name} within {LOAD_TIMEOUT_S} s")
 
     def let_go(self):
-        """Ends a --hold."""
-        self.process.stdin.close()
+        """Ends a --gate or --hold."""
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
 
 
 def measure(place, server, options, reserve_bytes):
-    """One round of one side: its load generator's result, after the files have been checked, with the CPU
-    time of it all, until the last byte was in its final file."""
+    """One round of one side: its load generator's result, after the files have been checked. With `gate` also
+    the CPU time of it all until everything sent was written and synced, but the sessions not yet ended."""
     reserve = place.clean(reserve_bytes)
     try:
         with server:
             reserve.release()
-            before = server.cpu_s()
+            before, after = server.cpu_s(), None
             with Load(place, server, options) as load:
+                if "gate" in options:
+                    load.wait("sent")
+                    server.wait_written()
+                    after = server.cpu_s()
+                    load.let_go()
                 result = load.wait("result")
+            result["whole_cpu_s"] = after - before if after else None
             server.settle()
-            result["whole_cpu_s"] = server.cpu_s() - before
             server.stop()
             server.check(result)
     finally:

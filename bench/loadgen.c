@@ -27,13 +27,13 @@
 #define DEVICE_BASE_MS 86400123u // a phone that booted a day ago
 #define STDIN_TAG UINT32_MAX
 
-enum { DRAIN_TIMEOUT_S = 60, PINGS_PER_S = 10, EVENTS = 64 };
+enum { DRAIN_TIMEOUT_S = 60, HOLD_TIMEOUT_S = 300, PINGS_PER_S = 10, EVENTS = 64 };
 
 struct options {
     unsigned port, cameras, rate, key_interval, frames;
     size_t size, key_size;
     int64_t warmup_ns, window_ns, pause_ns;
-    bool raw, idle, hold;
+    bool raw, idle, gate, hold;
     int server_core, client_core;
     pid_t server;
 };
@@ -50,7 +50,7 @@ struct generator {
     struct slot *slots;
     unsigned open;
     int epoll;
-    bool streaming, finishing, released; // released: standard input ended
+    bool streaming, finishing, released; // released: standard input had a line or ended
     int64_t start_ns, window_begin_ns, window_end_ns, next_ping_ns;
     uint64_t dispatched; // paced: messages of all cameras that have come due
     struct bench_samples lags, pings;
@@ -398,13 +398,28 @@ static bool never(const struct generator *g)
     return false;
 }
 
-// Stays until standard input ends.
+// Stays until standard input has a line or ends.
 static int hold(struct generator *g)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = STDIN_TAG};
+    g->released = false;
     if (epoll_ctl(g->epoll, EPOLL_CTL_ADD, STDIN_FILENO, &event) < 0)
         return -errno;
-    return turn_until(g, released, (int64_t)600 * NS_PER_S);
+    int err = turn_until(g, released, (int64_t)HOLD_TIMEOUT_S * NS_PER_S);
+    epoll_ctl(g->epoll, EPOLL_CTL_DEL, STDIN_FILENO, NULL);
+    return err;
+}
+
+// Between the last message and capture_stopped.
+static int linger(struct generator *g)
+{
+    print_event("sent");
+    if (g->options.gate)
+        return hold(g);
+    if (g->options.pause_ns == 0)
+        return 0;
+    int err = turn_until(g, never, g->options.pause_ns);
+    return err == -ETIMEDOUT ? 0 : err;
 }
 
 static int finish(struct generator *g)
@@ -425,10 +440,8 @@ static int run(struct generator *g)
         err = start_captures(g);
         if (err == 0)
             err = stream(g, &begin, &end);
-        if (err == 0 && o->pause_ns > 0) {
-            err = turn_until(g, never, o->pause_ns);
-            err = err == -ETIMEDOUT ? 0 : err;
-        }
+        if (err == 0)
+            err = linger(g);
         if (err == 0)
             err = stop_captures(g);
     }
@@ -498,7 +511,8 @@ static const char usage[] =
     "  --pause MS           wait before capture_stopped (0)\n"
     "  --raw                bare TCP: the same bytes, no upgrade, no texts\n"
     "  --idle               connect and greet only\n"
-    "  --hold               after that, keep the connections until standard input ends\n"
+    "  --gate               wait for a line on standard input before capture_stopped\n"
+    "  --hold               keep the connections until standard input has a line or ends\n"
     "  --server-pid PID, --server-core N, --client-core N   what to measure, where to run\n";
 
 static bool parse_number(const char *text, uint64_t max, uint64_t *out)
@@ -518,8 +532,9 @@ static const struct option long_options[] = {
     {"frames", required_argument, NULL, 'f'},      {"pause", required_argument, NULL, 'P'},
     {"server-pid", required_argument, NULL, 'S'},  {"server-core", required_argument, NULL, 'a'},
     {"client-core", required_argument, NULL, 'b'}, {"raw", no_argument, NULL, 'R'},
-    {"idle", no_argument, NULL, 'I'},              {"hold", no_argument, NULL, 'H'},
-    {"help", no_argument, NULL, 'h'},              {NULL, 0, NULL, 0},
+    {"idle", no_argument, NULL, 'I'},              {"gate", no_argument, NULL, 'G'},
+    {"hold", no_argument, NULL, 'H'},              {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
 };
 
 static bool set_number(struct options *o, int option, uint64_t value)
@@ -551,6 +566,7 @@ static int parse_options(struct options *o, int argc, char **argv)
         switch (option) {
         case 'R': o->raw = true; break;
         case 'I': o->idle = true; break;
+        case 'G': o->gate = true; break;
         case 'H': o->hold = true; break;
         case 'h': fputs(usage, stdout); return 1;
         case '?': fputs(usage, stderr); return 3;

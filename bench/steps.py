@@ -66,7 +66,7 @@ def ingest_round(place, plan, side, options, rate):
     return {
         "cpu_us_per_message": window["server_cpu_s"] * 1e6 / window["received_bytes"] * WIRE_BYTES,
         "cpu_ns_per_byte": window["server_cpu_s"] * 1e9 / window["received_bytes"],
-        "whole_cpu_us_per_message": load["whole_cpu_s"] * 1e6 / load["bytes"] * WIRE_BYTES,
+        "whole_cpu_us_per_message": (load["whole_cpu_s"] or 0) * 1e6 / load["bytes"] * WIRE_BYTES,
         "cpu_share": window["server_cpu_s"] / window["seconds"],
         "received_bytes": window["received_bytes"],
         "mb_per_s": window["received_bytes"] / window["seconds"] / 1e6,
@@ -87,12 +87,13 @@ def latency_cells(rounds, key):
     return [f"{p50:.2f} / {p99:.2f} / {max(f['max'] for f in figures) / 1000:.1f}"]
 
 
-def ingest_table(step, sides):
-    rows = [["", "CPU us per message", "until on disk", "MB/s", "server CPU", "client core", "ping ms " + LATENCY, "send lag ms"]]
+def ingest_table(step, sides, saturated):
+    rows = [["", "CPU us per message", "until written", "MB/s", "server CPU", "client core", "ping ms " + LATENCY,
+             "send lag ms"]]
     for side in sides:
         rounds = [r[side] for r in step.rounds]
         rows.append([side, Spread([r["cpu_us_per_message"] for r in rounds]).text(1),
-                     Spread([r["whole_cpu_us_per_message"] for r in rounds]).text(1),
+                     Spread([r["whole_cpu_us_per_message"] for r in rounds]).text(1) if saturated else "-",
                      Spread([r["mb_per_s"] for r in rounds]).text(0),
                      f"{100 * Spread([r['cpu_share'] for r in rounds]).median:.0f} %",
                      f"{100 * Spread([r['client_core_busy'] for r in rounds]).median:.0f} %",
@@ -119,14 +120,15 @@ def drop_void_rounds(step, paced, nominal_mb):
 
 def ingest_ratios(step, plan, good, floor, h264, saturated):
     """Saturated, a server may take in more than it writes and would look cheap in the window: there the whole
-    load is judged, until all is on disk. The original writes the payload once; where camhub does the same
+    load is judged, until all is written. The original writes the payload once; where camhub does the same
     it is judged."""
     def ratio(title, key, a, b, target, at_least=False):
         step.ratios.append(Ratio(f"{title}, {a} / {b}", [r[a][key] / r[b][key] for r in good], target, at_least,
                                  judged=not plan.quick))
     window, whole = "cpu_us_per_message", "whole_cpu_us_per_message"
     ratio("CPU per byte", window, "camhub", floor, None if saturated else 1.2)
-    ratio("CPU per byte until on disk", whole, "camhub", floor, 1.2 if saturated else None)
+    if saturated:
+        ratio("CPU per byte until all is written", whole, "camhub", floor, 1.2)
     if "original" in good[0]:
         ratio("CPU per byte", window, "original", "camhub", None if h264 else 4.0, at_least=True)
 
@@ -138,6 +140,8 @@ def ingest(place, plan, name, cameras, rate, h264, with_original=False):
     options = {"cameras": cameras, "size": MESSAGE_BYTES, "rate": rate,
                "warmup": plan.pick(1000 if rate else 500, 500),
                "window": plan.pick(4000 if rate else 2000, 1000)}
+    if rate == 0:
+        options["gate"] = True
     floor = Floor(place, 2 if h264 else 1).name
     sides = {floor: lambda: Floor(place, 2 if h264 else 1), "camhub": lambda: Camhub(place, h264)}
     if with_original:
@@ -150,7 +154,7 @@ def ingest(place, plan, name, cameras, rate, h264, with_original=False):
     good = drop_void_rounds(step, rate > 0, rate * cameras * WIRE_BYTES / 1e6)
     if good:
         ingest_ratios(step, plan, good, floor, h264, rate == 0)
-    return step, ingest_table(step, sides)
+    return step, ingest_table(step, sides, rate == 0)
 
 
 def ingest_saturated(place, plan):

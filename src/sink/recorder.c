@@ -20,6 +20,7 @@ struct ch_recorder {
     bool unsynced;             // something was handed over since the last sync
     int64_t submitted_us;      // when, monotonic
     size_t submitted_bytes;    // with the disk thread
+    bool in_flight;            // a batch is with the disk thread: what comes meanwhile makes the next one
     bool over;                 // the owner was told to wait
     bool behind;               // the hard limit was passed
     unsigned soft_ticks;       // that it has waited because of the soft limit
@@ -96,11 +97,14 @@ static void free_recorder(struct ch_recorder *recorder)
     free(recorder);
 }
 
+static void hand_over(struct ch_recorder *recorder);
+
 static void batch_done(struct ch_disk_job *job)
 {
     struct batch *batch = (struct batch *)job;
     struct ch_recorder *recorder = batch->recorder;
     recorder->submitted_bytes -= batch->bytes;
+    recorder->in_flight = false;
     if (batch->open && batch->id[0]) {
         memcpy(recorder->id, batch->id, sizeof recorder->id);
         recorder->ops->opened(recorder->owner, recorder->id);
@@ -112,6 +116,8 @@ static void batch_done(struct ch_disk_job *job)
         if (!recorder->ending)
             recorder->ops->failed(recorder->owner, batch->rc);
     }
+    if (recorder->waiting_bytes >= CH_BATCH_BYTES && !recorder->ending)
+        hand_over(recorder);
     tell_backlog(recorder);
     if (batch->end_reason) {
         recorder->ops->ended(recorder->owner, &batch->summary);
@@ -177,6 +183,7 @@ static void fill(struct batch *batch)
 
 static void submit(struct batch *batch)
 {
+    batch->recorder->in_flight = true;
     batch->recorder->submitted_bytes += batch->bytes;
     batch->recorder->submitted_us = ch_clock_mono_us();
     batch->recorder->unsynced = batch->count > 0;
@@ -185,6 +192,8 @@ static void submit(struct batch *batch)
 
 static void hand_over(struct ch_recorder *recorder)
 {
+    if (recorder->in_flight)
+        return;
     struct batch *batch = new_batch(recorder);
     fill(batch);
     submit(batch);

@@ -1,5 +1,6 @@
 // The recorder: a lossless cursor. On the loop it collects what a stream appended and hands it to the
-// disk thread in batches, on a tick or when much is waiting; the disk thread has a session writer.
+// disk thread in batches, on a tick or when much is waiting; the disk thread has a session writer. One
+// batch is under way at a time: the slower the disk, the larger the next.
 //
 // Where the disk falls behind, frames wait in the stream's log, and `backlog` tells the owner to stop
 // reading from that camera until it has caught up: nothing is dropped.

@@ -106,7 +106,8 @@ static bool open_listed(struct verifier *v, const json_t *entry, struct listed *
         return false;
     }
     int64_t size = ch_file_size(out->fd);
-    if (size < 0 || (uint64_t)size != out->bytes)
+    bool torn = out->damaged && size >= 0 && (uint64_t)size > out->bytes; // a tail that could not be cut
+    if (!torn && (size < 0 || (uint64_t)size != out->bytes))
         problem(v, "%s has %lld bytes, session.json says %llu", out->name, (long long)size,
                 (unsigned long long)out->bytes);
     return true;
@@ -238,20 +239,20 @@ static void check_record(struct verifier *v, struct ch_record *record)
 
 // --- the index ---
 
-static int hash_file(struct verifier *v, int fd, char out[65])
+static int hash_file(struct verifier *v, const struct listed *file, char out[65])
 {
     uint8_t digest[EVP_MAX_MD_SIZE];
     unsigned size = 0;
     int rc = ch_scratch_reserve(&v->scratch, 1u << 16);
     if (rc < 0 || !EVP_DigestInit_ex(v->hash, EVP_sha256(), NULL))
         return -ENOMEM;
-    for (uint64_t at = 0;; at += 1u << 16) {
-        int64_t got = ch_file_read_some(fd, v->scratch.data, 1u << 16, at);
+    int64_t got = 1;
+    for (uint64_t at = 0; at < file->bytes && got > 0; at += (uint64_t)got) {
+        uint64_t rest = file->bytes - at;
+        got = ch_file_read_some(file->fd, v->scratch.data, rest < 1u << 16 ? (size_t)rest : 1u << 16, at);
         if (got < 0)
             return (int)got;
         EVP_DigestUpdate(v->hash, v->scratch.data, (size_t)got);
-        if (got < 1 << 16)
-            break;
     }
     EVP_DigestFinal_ex(v->hash, digest, &size);
     ch_format_hex(digest, 32, out);
@@ -265,8 +266,9 @@ static int read_records(struct verifier *v, const struct listed *file)
         return -ENOMEM;
     ch_index_reader_init(reader, file->fd, 0);
     struct ch_record record;
-    int rc;
-    while ((rc = ch_index_reader_next(reader, &record)) == 1)
+    int rc = 1;
+    // A damaged index may have a tail that could not be cut; any other must end with its last record.
+    while ((!file->damaged || reader->next < file->frames) && (rc = ch_index_reader_next(reader, &record)) == 1)
         check_record(v, &record);
     if (rc < 0)
         problem(v, "%s, record %llu %s", file->name, (unsigned long long)reader->next,
@@ -286,7 +288,7 @@ static int check_index(struct verifier *v, const json_t *entry)
     uint8_t header[CH_INDEX_HEADER_BYTES];
     int64_t started_us;
     char hash[65];
-    int rc = hash_file(v, file.fd, hash);
+    int rc = hash_file(v, &file, hash);
     const char *listed = json_string_value(json_object_get(entry, "sha256"));
     if (rc < 0)
         problem(v, "%s cannot be read (%s)", file.name, strerror(-rc));

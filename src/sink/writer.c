@@ -595,6 +595,17 @@ static void summarise(const struct ch_writer *writer, struct ch_session_summary 
         }
 }
 
+// Tried twice: the whole report hangs on it.
+static int write_last_json(struct ch_writer *writer)
+{
+    int rc = ch_session_json_write(writer->json, writer->dir);
+    if (rc == 0)
+        return 0;
+    ch_log_warning("%s/%s/session.json: writing failed: %s; trying once more", writer->options.root_path, writer->id,
+                   strerror(-rc));
+    return ch_session_json_write(writer->json, writer->dir);
+}
+
 void ch_writer_end(struct ch_writer **taken, const char *end_reason, struct ch_session_summary *summary)
 {
     struct ch_writer *writer = *taken;
@@ -620,8 +631,8 @@ void ch_writer_end(struct ch_writer **taken, const char *end_reason, struct ch_s
         .file_count = writer->file_count, .report = &writer->report,
     };
     rc = ch_session_json_fill(writer->json, &facts);
-    if (rc == 0 && ch_session_json_write(writer->json, writer->dir) < 0)
-        rc = ch_session_json_write(writer->json, writer->dir); // once more: the whole report hangs on it
+    if (rc == 0)
+        rc = write_last_json(writer);
     if (rc < 0)
         ch_log_error("%s/%s/session.json could not be written: %s (camhub repair makes it anew)",
                      writer->options.root_path, writer->id, strerror(-rc));

@@ -109,6 +109,20 @@ static bool is_start_code(const uint8_t *prefix, size_t size)
     return true;
 }
 
+static bool is_zeros(const uint8_t *data, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (data[i] != 0)
+            return false;
+    return true;
+}
+
+// What lies behind the last NAL unit: trailing zeros, and maybe start codes of empty NAL units.
+static size_t tail_bytes(const struct ch_frame *frame, const struct ch_nal *last)
+{
+    return frame->payload_bytes - (last->offset + last->size);
+}
+
 // The payload as it is: one piece, nothing moved.
 static int pack_raw(struct ch_frame *frame)
 {
@@ -125,10 +139,11 @@ struct layout {
     size_t moved_left;   // how far the first NAL unit moves, at most
 };
 
-static struct layout measure(const uint8_t *payload, const struct ch_nal *nals, const bool *in_sample, size_t count,
-                             const struct ch_frame_extra *extra, size_t extra_count)
+static struct layout measure(const struct ch_frame *frame, const struct ch_nal *nals, const bool *in_sample,
+                             size_t count, const struct ch_frame_extra *extra, size_t extra_count)
 {
-    struct layout layout = {.moved_left = count, .pieces = count + 1}; // one for trailing zeros
+    const uint8_t *payload = payload_of(frame);
+    struct layout layout = {.moved_left = count, .pieces = count + 1}; // one for the tail
     for (size_t i = 0; i < count; i++) {
         if (!is_start_code(payload + nals[i].offset - nals[i].prefix, nals[i].prefix)) {
             layout.side_bytes += nals[i].prefix; // garbage in front, or start codes of empty NAL units
@@ -139,6 +154,9 @@ static struct layout measure(const uint8_t *payload, const struct ch_nal *nals, 
         else
             layout.side_bytes += nals[i].size;
     }
+    size_t tail = tail_bytes(frame, &nals[count - 1]);
+    if (!is_zeros(payload + frame->payload_bytes - tail, tail))
+        layout.side_bytes += tail;
     for (size_t i = 0; i < extra_count; i++)
         layout.sample_bytes += LENGTH_BYTES + extra[i].size;
     return layout;
@@ -170,9 +188,14 @@ static void note_pieces(struct ch_frame *frame, const struct ch_nal *nals, const
         *piece++ = (struct ch_piece){.data = data, .size = (uint32_t)nals[i].size, .zeros = (uint32_t)zeros,
                                      .code = zeros > 0};
     }
-    size_t end = nals[count - 1].offset + nals[count - 1].size;
-    if (end < frame->payload_bytes) // trailing zeros of the message
-        *piece++ = (struct ch_piece){.zeros = frame->payload_bytes - (uint32_t)end};
+    size_t tail = tail_bytes(frame, &nals[count - 1]);
+    const uint8_t *behind = payload + frame->payload_bytes - tail;
+    if (is_zeros(behind, tail)) {
+        *piece++ = (struct ch_piece){.zeros = (uint32_t)tail};
+    } else {
+        memcpy(side, behind, tail);
+        *piece++ = (struct ch_piece){.data = side, .size = (uint32_t)tail};
+    }
     frame->piece_count = (uint32_t)(piece - frame->pieces);
 }
 
@@ -249,7 +272,7 @@ int ch_frame_pack(struct ch_frame *frame, const struct ch_nal *nals, const bool 
     frame->hash = hash_payload(payload_of(frame), frame->payload_bytes, nals, count);
     if (!with_sample || count == 0)
         return pack_raw(frame);
-    struct layout layout = measure(payload_of(frame), nals, in_sample, count, extra, extra_count);
+    struct layout layout = measure(frame, nals, in_sample, count, extra, extra_count);
     frame->side = layout.side_bytes > 0 ? malloc(layout.side_bytes) : NULL;
     if (layout.side_bytes > 0 && !frame->side)
         return -ENOMEM;

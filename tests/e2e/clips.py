@@ -1,5 +1,6 @@
 """Video to send: made by ffmpeg on the spot, or the real clips of the shared test data."""
 import hashlib
+import json
 import os
 import random
 import re
@@ -117,6 +118,15 @@ def presentation_order(clip):
     """For every picture in decoding order: its place in the order of presentation, by ffmpeg's decoder."""
     places = {position: n for n, position in enumerate(media.shown_positions(clip.path))}
     return [places[position] for position, _ in media.raw_packets(clip.path)]
+
+
+def shown(clip):
+    """MD5 of the clip's own pictures in the order of presentation; decoded once per run of the tests."""
+    def make(path):
+        with open(path, 'w') as file:
+            json.dump(media.picture_md5s(clip.path, '-f', 'h264'), file)
+    with open(_cached(('shown', clip.path), '.json', make)) as file:
+        return json.load(file)
 
 
 def three_byte_codes(payload):

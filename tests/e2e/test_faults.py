@@ -74,7 +74,8 @@ class Injected(HubTest):
         if not hits:
             return False
         complaints = [line for line in hub.log_text()[start:].splitlines() if '[Error]' in line]
-        self.assertTrue(complaints, 'not a word about %s %s' % (call, hits))
+        if not (session and session.verdict() == 'complete'):  # what a second attempt mended needs no word
+            self.assertTrue(complaints, 'not a word about %s %s' % (call, hits))
         self.assertLessEqual(len(complaints), 8 if str(when).endswith('+') else 2, complaints)
         if session and session.finished():
             self.check_session(session, hits)

@@ -69,7 +69,8 @@ class KillTest(HubTest):
         report = session.report()
         self.assertEqual((report['verdict'], report['end_reason']), ('recovered', 'interrupted'))
         if wanted:
-            check = media.mp4check(session.path('stream.mp4'), '--layout', 'prog', '--expect', expectation)
+            options = [] if '-0_' in session.id else ['--no-decode']  # decoded as it lay; again for one in three
+            check = media.mp4check(session.path('stream.mp4'), '--layout', 'prog', '--expect', expectation, *options)
             self.assertEqual(check['errors'], [], '%s recovered' % session.id)
             packets = media.packets(session.path('stream.mp4'))
             times = [m.device_ms for m in wanted if m.picture]
@@ -89,7 +90,7 @@ class KillTest(HubTest):
             cams = self.begin(hub, names, clip, dice)
             self.assertLess(time.monotonic() - begin, 2, 'new cameras wait for the recovery')
             hub.wait_session('k%02d-' % number, 3)
-            time.sleep(dice.uniform(0.05, 2.4))
+            time.sleep(dice.uniform(0.05, 2.2))
             for name, wanted in zip(names, self.kill_and_note(hub, cams)):
                 session = hub.sessions(name + '_')[0]
                 expected[session.id] = (self.expectation(name, wanted), wanted)

@@ -70,7 +70,6 @@ class Push(HubTest):
         self.assert_sound(session)
         self.assert_same_bytes(session.h264(), clip.data, clip.name)
         self.assertEqual(len(session.pictures()), len(clip.units))
-        self.assertEqual(media.picture_md5s(session.path('stream.mp4')), media.picture_md5s(clip.path, '-f', 'h264'))
         return session
 
     @weight(5)
@@ -89,7 +88,9 @@ class Push(HubTest):
         hub = self.start_hub()
         for number, name in enumerate(n for n in clips.REAL if 'Bframe' in n or 'VID' in n):
             with self.subTest(name=name):
-                self.pass_through(hub, clips.real(name), 'naive%d' % number, '--decode-times')
+                clip = clips.real(name)
+                session = self.pass_through(hub, clip, 'naive%d' % number, '--decode-times')
+                self.assertEqual(media.picture_md5s(session.path('stream.mp4')), clips.shown(clip))
 
     def test_made_clip_on_command(self):
         """Waits for `start`, sends its file, tells that it stopped, and does it again when told again."""

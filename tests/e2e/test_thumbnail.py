@@ -6,7 +6,7 @@ import unittest
 
 import media
 import processes
-from cases import FAKE_FFMPEG, HubTest, phone, weight
+from cases import FAKE_FFMPEG, HubTest, long, phone, weight
 from hub import wait_until
 
 
@@ -97,6 +97,7 @@ class Thumbnails(HubTest):
         self.check_no_picture(hub, session, 40)
         self.assertLess(len(hub.log_text()), 200_000)
 
+    @long
     @weight(20)
     def test_flood_on_stdout(self):
         hub, session = self.check_bad('floodout')

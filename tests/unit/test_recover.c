@@ -52,8 +52,6 @@ static size_t problems_of(const char *id)
 {
     struct ch_verification result = verify(id);
     size_t count = json_array_size(result.problems);
-    if (getenv("CAMHUB_TEST_LOG"))
-        json_dumpf(result.problems, stderr, JSON_INDENT(1));
     assert_true(count == 0 || result.verdict == CH_VERDICT_DAMAGED);
     ch_verification_deinit(&result);
     return count;
@@ -142,7 +140,28 @@ static void test_finished_sessions_verify(void **state)
     }
 }
 
-// One bit anywhere in any file is found, unless it is in a fragment header, which a finished file does not use.
+// Where a bit may flip unnoticed: in what players do not use any more once the file is finished (brands, the old
+// moov, fragment headers), and in the zero in front of a message's first start code.
+static bool is_idle(const char *name, size_t at, const struct ch_record *records, size_t count)
+{
+    size_t message = 0;
+    if (strcmp(name, "stream.h264") == 0) {
+        for (size_t i = 0; i < count; message += records[i++].payload_bytes)
+            if (at == message)
+                return true;
+        return false;
+    }
+    const struct ch_record *last = &records[count - 1];
+    if (strcmp(name, "stream.mp4") != 0 || at >= last->sample_offset + last->sample_bytes)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (records[i].part == 1 && at >= records[i].sample_offset &&
+            at < records[i].sample_offset + records[i].sample_bytes)
+            return false;
+    return at >= 48 || (at >= 8 && at < 32);
+}
+
+// One bit anywhere else is found.
 static void test_verify_sees_every_bit(void **state)
 {
     (void)state;
@@ -151,36 +170,19 @@ static void test_verify_sees_every_bit(void **state)
     record_show(&place, show, true, NULL, &whole);
     struct ch_record records[MAX_RECORDS];
     size_t count = records_of(&whole, records, MAX_RECORDS);
-    uint64_t first = 0, end = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (records[i].part == 0)
-            continue;
-        first = first ? first : records[i].sample_offset;
-        end = records[i].sample_offset + records[i].sample_bytes;
-    }
     for (size_t f = 0; f < whole.count; f++) {
         struct file *file = &whole.files[f];
-        if (strcmp(file->name, "session.json") == 0)
-            continue;
-        for (size_t at = 0; at < file->size; at++) {
-            bool mp4 = strcmp(file->name, "stream.mp4") == 0, sample = !mp4 || at >= end || at < 48;
-            for (size_t i = 0; i < count; i++)
-                sample |= records[i].part == 1 && at >= records[i].sample_offset &&
-                          at < records[i].sample_offset + records[i].sample_bytes;
-            // Brands of ftyp and the old moov: what players do not need any more.
-            if (!sample || (mp4 && at >= 8 && at < 32))
-                continue;
+        for (size_t at = 0; at < file->size && strcmp(file->name, "session.json") != 0; at++) {
             uint8_t bit = (uint8_t)(1u << at % 8);
+            if (is_idle(file->name, at, records, count))
+                continue;
             file->data[at] ^= bit;
             write_folder(place.root, ID, &whole);
-            size_t problems = problems_of(ID);
-            // A start code's own zeros carry nothing.
-            if (problems == 0 && strcmp(file->name, "stream.h264") != 0)
+            if (problems_of(ID) == 0)
                 fail_msg("%s: a flipped bit at %zu of %zu was not noticed", file->name, at, file->size);
             file->data[at] ^= bit;
         }
     }
-    (void)first;
     free_folder(&whole);
     free(show);
 }
@@ -612,7 +614,6 @@ static void test_several_parts(void **state)
         }
         struct file *index = file_of(&folder, "frames.idx");
         for (; index->size > 0; index->size -= index->size > 50 ? 50 : index->size) {
-            if (getenv("CAMHUB_TEST_LOG")) fprintf(stderr, "h264 %d index %zu\n", h264, index->size);
             recover_sound(&folder, 18, 27);
             assert_prefix(&whole, 18);
         }
@@ -761,11 +762,7 @@ static void test_mangled(void **state)
                 problems_of(ID);
                 int rc = ch_recover_session(place.root, ID, &summary);
                 assert_true(rc == 0 || rc == -EALREADY || rc == -ENOTSUP);
-                size_t problems = problems_of(ID);
-                if (rc == 0 && summary.verdict == CH_VERDICT_RECOVERED && problems > 0) {
-                    // Bits far from the end are not looked for: that is what verify is for.
-                    assert_true(round % 4 != 3 || problems > 0);
-                }
+                problems_of(ID); // there may be some: recovery does not look for bits far from the end
                 if (rc == 0)
                     assert_int_equal(ch_recover_session(place.root, ID, &summary), -EALREADY);
                 free_folder(&folder);
@@ -788,7 +785,7 @@ static void test_garbage(void **state)
             noise[i] = round % 3 == 0 ? 0 : round % 3 == 1 ? (uint8_t)(dice >> 16) : (uint8_t)(dice >> 16 & 1);
         }
         struct folder folder = {.count = 4, .files = {
-            {"frames.idx", noise, dice % 1000}, {"stream.mp4", noise + 1000, dice % 2000},
+            {"frames.idx", noise, (size_t)dice % 1000}, {"stream.mp4", noise + 1000, dice % 2000},
             {"stream.h264", noise + 3000, dice % 2000}, {"session.json", noise + 2, dice % 50}}};
         struct ch_session_summary summary;
         write_folder(place.root, ID, &folder);
