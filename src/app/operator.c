@@ -206,8 +206,6 @@ static void on_terminal_line(char *line)
         add_history(line);
     run_line(op, line, strlen(line));
     free(line);
-    op->prompting = true;
-    print_lines(op);
 }
 
 static void on_terminal(uv_poll_t *poll, int status, int events)
@@ -216,8 +214,16 @@ static void on_terminal(uv_poll_t *poll, int status, int events)
     (void)events;
     if (status == 0)
         rl_callback_read_char();
+    if (op->prompting) {
+        fflush(stdout);
+        return;
+    }
+    // A line was taken. libedit would go on drawing it, so it starts afresh, with a prompt.
+    rl_callback_handler_remove();
+    print_lines(op);
+    rl_callback_handler_install(PROMPT, on_terminal_line);
+    op->prompting = true;
     fflush(stdout);
-    (void)op;
 }
 
 static int start_terminal(struct ch_operator *op)

@@ -210,7 +210,8 @@ int64_t ch_report_rate_centi(uint64_t frames, int64_t span_us)
 
 static int64_t arrival_rate(const struct ch_report *report)
 {
-    return ch_report_rate_centi(report->frames - report->rebuilt, report->last_arrival_us - report->first_arrival_us);
+    int64_t span_us = (int64_t)((uint64_t)report->last_arrival_us - (uint64_t)report->first_arrival_us);
+    return ch_report_rate_centi(report->frames - report->rebuilt, span_us);
 }
 
 static int64_t device_rate(const struct ch_report *report)

@@ -401,6 +401,47 @@ static void test_cut_in_all_files(void **state)
         free(shows[i]);
 }
 
+// stream.h264 made again from the MP4 can be played on its own: its key frames bring their parameter sets.
+static void test_stream_made_from_video(void **state)
+{
+    (void)state;
+    struct show *show = phone_show(12, 4, 20);
+    struct folder whole, folder = made_cut(show, true, &whole);
+    file_of(&folder, "stream.h264")->size = 0;
+    recover_sound(&folder, 12, 12);
+    struct folder bare = read_folder(place.root, ID);
+    for (size_t i = bare.count; i-- > 0;)
+        if (strcmp(bare.files[i].name, "stream.h264") != 0)
+            drop_file(&bare, bare.files[i].name);
+    recover_sound(&bare, 12, 12);
+    free_folder(&bare);
+    free_folder(&whole);
+    free_folder(&folder);
+    free(show);
+}
+
+// More of stream.h264 is there than anything else knows: it stays, up to what may be torn.
+static void test_stream_goes_on_behind_all_others(void **state)
+{
+    (void)state;
+    struct show *show = phone_show(24, 6, 40);
+    struct folder whole, folder = made_cut(show, true, &whole);
+    struct ch_record records[MAX_RECORDS];
+    records_of(&whole, records, MAX_RECORDS);
+    file_of(&folder, "frames.idx")->size = 64 + 16 * 64; // the sets and 15 pictures
+    file_of(&folder, "stream.mp4")->size = records[16].sample_offset - CH_MP4_FRAGMENT_HEADER_BYTES;
+    recover_sound(&folder, 15, 15);
+    assert_prefix(&whole, 15);
+    struct folder after = read_folder(place.root, ID);
+    size_t size = file_of(&after, "stream.h264")->size;
+    assert_int_equal(size, file_of(&whole, "stream.h264")->size - records[24].payload_bytes);
+    assert_memory_equal(file_of(&after, "stream.h264")->data, file_of(&whole, "stream.h264")->data, size);
+    free_folder(&after);
+    free_folder(&whole);
+    free_folder(&folder);
+    free(show);
+}
+
 // A block of the newest samples never reached the disk: cut there, or taken from stream.h264.
 static void test_hole_in_the_newest_samples(void **state)
 {
@@ -748,7 +789,7 @@ static void test_mangled(void **state)
             struct folder whole, cut = made_cut(shows[s], true, &whole);
             for (size_t round = 0; round < 60; round++) {
                 struct folder folder = copy_folder(done ? &whole : &cut);
-                for (unsigned flips = 1 + round % 5; flips > 0; flips--) {
+                for (size_t flips = 1 + round % 5; flips > 0; flips--) {
                     dice = dice * 1103515245u + 12345u;
                     struct file *file = &folder.files[(dice >> 16) % folder.count];
                     dice = dice * 1103515245u + 12345u;
@@ -785,7 +826,7 @@ static void test_garbage(void **state)
             noise[i] = round % 3 == 0 ? 0 : round % 3 == 1 ? (uint8_t)(dice >> 16) : (uint8_t)(dice >> 16 & 1);
         }
         struct folder folder = {.count = 4, .files = {
-            {"frames.idx", noise, (size_t)dice % 1000}, {"stream.mp4", noise + 1000, dice % 2000},
+            {"frames.idx", noise, dice % 1000}, {"stream.mp4", noise + 1000, dice % 2000},
             {"stream.h264", noise + 3000, dice % 2000}, {"session.json", noise + 2, dice % 50}}};
         struct ch_session_summary summary;
         write_folder(place.root, ID, &folder);
@@ -809,6 +850,8 @@ int main(void)
         cmocka_unit_test(test_index_cut_at_every_byte),
         cmocka_unit_test(test_stream_cut_at_every_byte),
         cmocka_unit_test(test_cut_in_all_files),
+        cmocka_unit_test(test_stream_made_from_video),
+        cmocka_unit_test(test_stream_goes_on_behind_all_others),
         cmocka_unit_test(test_hole_in_the_newest_samples),
         cmocka_unit_test(test_hole_in_the_newest_messages),
         cmocka_unit_test(test_broken_fragment_header),
