@@ -12,12 +12,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define HOUSEKEEPING_MS 1000
 #define STOP_CHECK_MS 50
+#define ACCEPT_BATCH 64
 
 // --- the folder ---
 
@@ -48,31 +50,65 @@ static int open_recordings(struct ch_hub *hub)
 
 // --- timers ---
 
+static void say_refusing(struct ch_hub *hub, const char *why)
+{
+    if (!hub->refusing)
+        ch_log_error("no more connections than these %u: %s", hub->peer_count, why);
+    hub->refusing = true;
+}
+
+// Whoever waits in the kernel's queue is served when there is room; until then the queue, which stays
+// readable, is not looked at.
+static void go_deaf(struct ch_hub *hub, const char *why)
+{
+    say_refusing(hub, why);
+    hub->deaf = true;
+    uv_poll_stop(&hub->listen_poll);
+}
+
 static void on_accept(uv_poll_t *poll, int status, int events)
 {
     struct ch_hub *hub = poll->data;
-    (void)events;
-    if (status < 0)
-        return;
-    for (int i = 0; i < 64; i++) {
-        int fd = accept4(hub->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0) {
-            // Out of descriptors: whoever waits in the kernel's queue is served when some are free.
-            if (errno == EMFILE || errno == ENFILE)
-                ch_log_error("no more connections: %s", strerror(errno));
+    (void)status, (void)events;
+    for (int i = 0; i < ACCEPT_BATCH; i++) {
+        if (hub->peer_count >= hub->max_peers) {
+            go_deaf(hub, "the limit is reached");
             return;
         }
-        if (hub->peer_count >= CH_LIMIT_CONNECTIONS)
-            close(fd);
-        else
+        int fd = accept4(hub->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0)
             ch_peer_accept(hub, fd);
+        else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+            go_deaf(hub, strerror(errno));
+        if (fd < 0)
+            return;
     }
+}
+
+static void listen_again(struct ch_hub *hub)
+{
+    if (hub->refusing && hub->peer_count < hub->max_peers / 8 * 7)
+        hub->refusing = false;
+    if (hub->deaf && !hub->stopping && hub->peer_count < hub->max_peers) {
+        hub->deaf = false;
+        uv_poll_start(&hub->listen_poll, UV_READABLE, on_accept);
+    }
+}
+
+// Half of the descriptors are for peers; recordings, thumbnails and downloads need theirs.
+static unsigned allowed_peers(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 2 > CH_LIMIT_CONNECTIONS)
+        return CH_LIMIT_CONNECTIONS;
+    return (unsigned)limit.rlim_cur / 2;
 }
 
 static void on_housekeeping(uv_timer_t *timer)
 {
     struct ch_hub *hub = timer->data;
     int64_t now = ch_clock_mono_us();
+    listen_again(hub);
     for (struct ch_peer *peer = hub->peers, *next; peer; peer = next) {
         next = peer->next;
         ch_peer_housekeep(peer, now);
@@ -99,6 +135,7 @@ int ch_hub_start(struct ch_hub *hub, const struct ch_options *options, uv_loop_t
     hub->options = *options;
     hub->loop = loop;
     hub->started_us = ch_clock_mono_us();
+    hub->max_peers = allowed_peers();
     int rc = open_recordings(hub);
     if (rc < 0)
         return rc;

@@ -33,7 +33,9 @@ struct ch_hub {
     uv_timer_t tick;            // CH_FLUSH_US, while there are sessions
     struct ch_disk *disk;
     struct ch_peer *peers;      // all open connections
-    unsigned peer_count;
+    unsigned peer_count, max_peers;
+    bool refusing;              // no descriptors are left for more peers, and it was said
+    bool deaf;                  // the listener is not watched until the next housekeeping
     struct ch_camera *cameras;  // connected ones, by name
     struct ch_session *sessions; // until their files and thumbnail are finished
     unsigned thumbnails;        // children running

@@ -124,7 +124,8 @@ static void note_clock(struct ch_report *report, const struct ch_record *record)
         report->timed = true;
     }
     report->last_device_ms = record->device_ms;
-    if (record->device_ms < (uint64_t)INT64_MAX / 4000)
+    bool sane = record->arrival_us > -INT64_MAX / 4 && record->arrival_us < INT64_MAX / 4;
+    if (sane && record->device_ms < (uint64_t)INT64_MAX / 4000)
         ch_clockmap_add(&report->clock, (int64_t)record->device_ms * 1000, record->arrival_us);
 }
 

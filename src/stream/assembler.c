@@ -203,7 +203,7 @@ static void renew_params(struct ch_assembler *assembler, const struct ch_h264_sp
 {
     const struct ch_params *old = assembler->params;
     if (old && !assembler->renew && !assembler->sps_dirty[sps->id] && old->width == sps->width &&
-        old->height == sps->height)
+        old->height == sps->height && old->reorder_depth == ch_h264_reorder_depth(sps))
         return;
     struct ch_params *params = make_params(assembler->sets, sps);
     if (!params)
@@ -257,7 +257,8 @@ int ch_assembler_take(struct ch_assembler *assembler, struct ch_frame *frame)
         renew_params(assembler, sps);
         if (assembler->params != before)
             drop_known_sets(assembler, payload, count);
-        frame->flags |= CH_FRAME_KEY;
+        if (assembler->params) // there is none if the camera's sets do not fit into an avcC
+            frame->flags |= CH_FRAME_KEY;
     }
     if (facts.picture && !assembler->params)
         frame->flags |= CH_FRAME_BEFORE_KEY;
