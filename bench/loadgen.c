@@ -188,7 +188,8 @@ static int camera_event(struct generator *g, unsigned i, uint32_t events)
 static void stdin_event(struct generator *g)
 {
     char line[256];
-    if (read(STDIN_FILENO, line, sizeof line) <= 0)
+    ssize_t n = read(STDIN_FILENO, line, sizeof line);
+    if (n >= 0 || errno != EINTR)
         g->released = true;
 }
 

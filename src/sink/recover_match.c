@@ -17,18 +17,24 @@
 #define MAX_COMPOSITION (INT32_C(1) << 29)
 #define DEFAULT_STEP_TICKS (CH_MP4_TIMESCALE / 10)
 
+static int reserve(struct ch_recovery *r, size_t capacity)
+{
+    if (capacity <= r->capacity)
+        return 0;
+    struct ch_entry *entries = realloc(r->entries, capacity * sizeof *entries);
+    if (!entries)
+        return -ENOMEM;
+    r->entries = entries;
+    r->capacity = capacity;
+    return 0;
+}
+
 int ch_recover_add(struct ch_recovery *r, const struct ch_entry *entry)
 {
-    if (r->count == r->capacity) {
-        size_t capacity = r->capacity ? r->capacity * 2 : 256;
-        struct ch_entry *entries = realloc(r->entries, capacity * sizeof *entries);
-        if (!entries)
-            return -ENOMEM;
-        r->entries = entries;
-        r->capacity = capacity;
-    }
-    r->entries[r->count++] = *entry;
-    return 0;
+    int rc = r->count == r->capacity ? reserve(r, r->capacity ? r->capacity + r->capacity / 2 : 256) : 0;
+    if (rc == 0)
+        r->entries[r->count++] = *entry;
+    return rc;
 }
 
 void ch_recover_compact(struct ch_recovery *r)
@@ -54,6 +60,9 @@ static int load_records(struct ch_recovery *r, unsigned number, struct ch_index_
     struct ch_entry entry = {.index = (uint8_t)number};
     int rc;
     ch_index_reader_init(reader, file->fd, 0);
+    rc = reserve(r, r->count + (size_t)(file->bytes / CH_INDEX_RECORD_BYTES) + 1);
+    if (rc < 0)
+        return rc;
     while ((rc = ch_index_reader_next(reader, &entry.record)) == 1 && is_plausible(&entry.record)) {
         rc = ch_recover_add(r, &entry);
         if (rc < 0)
@@ -286,7 +295,7 @@ int ch_recover_match_parts(struct ch_recovery *r)
     r->count = r->capacity = 0;
     for (size_t i = 0; i < match.in_count; i++)
         match.last_of_part[match.in[i].record.part] = i + 1;
-    int rc = 0;
+    int rc = reserve(r, match.in_count + 256);
     for (unsigned number = 1; number < CH_RECOVER_FILES && rc == 0; number++)
         if (r->parts[number].fd >= 0)
             rc = match_part(&match, number);

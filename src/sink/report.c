@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define STEPS 9
 #define GAP_TICKS (CH_MP4_TIMESCALE / 2) // a shorter step is never a gap by itself
 #define GAP_FACTOR 3                     // nor one of less than this many usual steps
 
@@ -48,24 +47,11 @@ static void list_add(struct ch_report *report, json_t *list, json_t *entry)
     }
 }
 
-static int64_t usual_step(const struct ch_report *report)
-{
-    unsigned count = report->step_count < STEPS ? report->step_count : STEPS;
-    int64_t sorted[STEPS] = {0};
-    for (unsigned i = 0; i < count; i++) {
-        unsigned at = i;
-        for (; at > 0 && sorted[at - 1] > report->steps[i]; at--)
-            sorted[at] = sorted[at - 1];
-        sorted[at] = report->steps[i];
-    }
-    return count ? sorted[count / 2] : 0;
-}
-
 // A step in time: is it a gap, and whose fault? Taken from decode times, which are the sorted presentation times:
 // with B-frames the presentation times themselves run back and forth.
 static void note_step(struct ch_report *report, int64_t step, uint32_t missing)
 {
-    int64_t usual = usual_step(report);
+    int64_t usual = ch_pace_usual(&report->pace);
     bool long_step = step >= GAP_TICKS && usual > 0 && step >= GAP_FACTOR * usual;
     if (long_step || missing > 0)
         list_add(report, report->gaps, json_pack("{s:f,s:f,s:I,s:s}", "at", seconds(report->last_dts), "duration",
@@ -73,7 +59,7 @@ static void note_step(struct ch_report *report, int64_t step, uint32_t missing)
                                                  missing > 0 ? "transport" : "not_encoded"));
     if (step > report->longest_gap_ticks)
         report->longest_gap_ticks = step;
-    report->steps[report->step_count++ % STEPS] = step;
+    ch_pace_add(&report->pace, step);
 }
 
 static void keep_longer_clock(struct ch_report *report)
@@ -195,7 +181,7 @@ int64_t ch_report_duration_ticks(const struct ch_report *report)
 
 uint32_t ch_report_last_duration_ticks(const struct ch_report *report)
 {
-    int64_t step = usual_step(report);
+    int64_t step = ch_pace_usual(&report->pace);
     return step > 0 && step < UINT32_MAX ? (uint32_t)step : CH_MP4_TIMESCALE / 10;
 }
 

@@ -4,6 +4,7 @@
 #ifndef CH_SINK_REPORT_H
 #define CH_SINK_REPORT_H
 
+#include "base/pace.h"
 #include "sink/clockmap.h"
 #include "sink/index.h"
 #include "sink/sequence.h"
@@ -27,8 +28,7 @@ struct ch_report {
     int64_t first_arrival_us, last_arrival_us; // of pictures
     uint64_t rate_first_device_ms, rate_last_device_ms;
     int64_t max_pts, last_dts, longest_gap_ticks;
-    int64_t steps[9];
-    unsigned step_count;
+    struct ch_pace pace;
     int64_t base_ticks;        // pts - 90 * device time, while the clock runs undisturbed
     struct ch_clockmap clock, best_clock; // of this stretch of the device's clock; of the longest so far
 };

@@ -333,7 +333,8 @@ static int check_indexes(struct verifier *v)
 // --- finished parts ---
 
 // The tables differ: where?
-static void compare_samples(struct verifier *v, const struct part *part, struct ch_mp4_moov *was, struct ch_mp4_moov *is)
+static void compare_samples(struct verifier *v, const struct part *part, struct ch_mp4_moov *was,
+                            struct ch_mp4_moov *is)
 {
     struct ch_mp4_sample wanted, found;
     for (uint64_t i = 0; ch_mp4_moov_next(was, &wanted); i++) {

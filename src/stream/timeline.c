@@ -21,28 +21,6 @@ static int64_t clamp(int64_t value, int64_t min, int64_t max)
     return value < min ? min : value > max ? max : value;
 }
 
-static void note_step(struct ch_timeline *tl, int64_t ticks)
-{
-    if (ticks > 0)
-        tl->steps[tl->step_count++ % CH_TIMELINE_STEPS] = ticks;
-}
-
-// The median of the last steps.
-static int64_t pace(const struct ch_timeline *tl, uint32_t nominal_step_ticks)
-{
-    unsigned count = tl->step_count < CH_TIMELINE_STEPS ? tl->step_count : CH_TIMELINE_STEPS;
-    if (count == 0)
-        return nominal_step_ticks;
-    int64_t sorted[CH_TIMELINE_STEPS];
-    for (unsigned i = 0; i < count; i++) {
-        unsigned at = i;
-        for (; at > 0 && sorted[at - 1] > tl->steps[i]; at--)
-            sorted[at] = sorted[at - 1];
-        sorted[at] = tl->steps[i];
-    }
-    return sorted[count / 2];
-}
-
 static void restart_delays(struct ch_timeline *tl, int64_t arrival_us)
 {
     tl->delay_us = 0;
@@ -85,11 +63,12 @@ static int64_t clock_ticks(struct ch_timeline *tl, struct ch_timeline_picture *p
     } else if (is_jump(tl, step_ms * 1000, arrival_step_us)) {
         picture->jumped = true;
         int64_t from = tl->last_ticks > tl->max_pts ? tl->last_ticks : tl->max_pts;
-        ticks = from + pace(tl, picture->nominal_step_ticks);
+        int64_t usual = ch_pace_usual(&tl->pace);
+        ticks = from + (usual > 0 ? usual : picture->nominal_step_ticks);
         restart_delays(tl, picture->arrival_us);
     } else {
         ticks = tl->last_ticks + step_ms * TICKS_PER_MS;
-        note_step(tl, step_ms * TICKS_PER_MS);
+        ch_pace_add(&tl->pace, step_ms * TICKS_PER_MS);
         note_delay(tl, tl->delay_us + arrival_step_us - step_ms * 1000, picture->arrival_us);
     }
     tl->new_clock = false;

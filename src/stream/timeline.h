@@ -21,13 +21,14 @@
 #ifndef CH_STREAM_TIMELINE_H
 #define CH_STREAM_TIMELINE_H
 
+#include "base/pace.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define CH_TIMELINE_ORIGIN INT64_C(90000)
 #define CH_TIMELINE_HOLD 32 // pictures held at the most
-#define CH_TIMELINE_STEPS 9
 #define CH_TIMELINE_DEPTH 16
 
 struct ch_timeline_picture {
@@ -56,8 +57,7 @@ struct ch_timeline {
     int64_t least_delay_us[2];   // of the present and the previous half minute
     int64_t least_since_us;
     bool new_clock;              // the encoder may have been started anew
-    int64_t steps[CH_TIMELINE_STEPS];
-    unsigned step_count;
+    struct ch_pace pace;         // steps of the device's clock
     // Order
     enum ch_timeline_order order;
     unsigned depth, calm;        // pictures in a row without reordering

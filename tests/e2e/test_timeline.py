@@ -67,6 +67,11 @@ class Sequences(Disorder):
         session = self.check(numbers, (0, 2, 0, 0), [], 'complete')
         self.assertEqual([n for n, r in enumerate(session.records()) if r.flags & idx.DUPLICATE], [20, 51])
 
+    def test_block_repeated(self):
+        """Three in a row once more: duplicates, no new count, and nothing missing behind them."""
+        numbers = [*range(0, 50), 20, 21, 22, *range(50, 60)]
+        self.check(numbers, (0, 3, 0, 0), [], 'complete')
+
     def test_reordered(self):
         """A late number is not missing."""
         numbers = [*range(0, 20), 21, 20, *range(22, 40), 43, 41, 42, 40, *range(44, 60)]
