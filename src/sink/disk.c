@@ -9,15 +9,26 @@ struct queue {
     struct ch_disk_job *first, **last;
 };
 
-struct ch_disk {
+struct lane {
+    struct ch_disk *disk;
     pthread_t thread;
-    uv_async_t done_wakeup;
-    unsigned pending;          // loop thread
+    unsigned users;            // loop thread
     // Under the lock:
     pthread_mutex_t lock;
-    pthread_cond_t work, finished;
-    struct queue todo, done;
+    pthread_cond_t work;
+    struct queue todo;
     bool stopping;
+};
+
+struct ch_disk {
+    uv_async_t done_wakeup;
+    unsigned pending;          // loop thread
+    unsigned started;          // lanes that have a thread
+    struct lane lanes[CH_DISK_LANES];
+    // Under the lock:
+    pthread_mutex_t lock;
+    pthread_cond_t finished;
+    struct queue done;
 };
 
 static void put(struct queue *queue, struct ch_disk_job *job)
@@ -35,32 +46,44 @@ static struct ch_disk_job *take_all(struct queue *queue)
     return first;
 }
 
-static void *disk_main(void *context)
+// --- disk threads ---
+
+static void give_back(struct ch_disk *disk, struct ch_disk_job *job)
 {
-    struct ch_disk *disk = context;
     pthread_mutex_lock(&disk->lock);
-    for (;;) {
-        while (!disk->todo.first && !disk->stopping)
-            pthread_cond_wait(&disk->work, &disk->lock);
-        struct ch_disk_job *job = take_all(&disk->todo);
-        if (!job)
-            break;
+    bool first = !disk->done.first;
+    put(&disk->done, job);
+    pthread_cond_signal(&disk->finished);
+    if (first) // under the lock: behind it, the loop may already be tearing down
+        uv_async_send(&disk->done_wakeup);
+    pthread_mutex_unlock(&disk->lock);
+}
+
+// What is to be done next, or NULL at the end.
+static struct ch_disk_job *wait_for_work(struct lane *lane)
+{
+    pthread_mutex_lock(&lane->lock);
+    while (!lane->todo.first && !lane->stopping)
+        pthread_cond_wait(&lane->work, &lane->lock);
+    struct ch_disk_job *job = take_all(&lane->todo);
+    pthread_mutex_unlock(&lane->lock);
+    return job;
+}
+
+static void *lane_main(void *context)
+{
+    struct lane *lane = context;
+    for (struct ch_disk_job *job; (job = wait_for_work(lane));)
         while (job) {
             struct ch_disk_job *next = job->next;
-            pthread_mutex_unlock(&disk->lock);
             job->run(job);
-            pthread_mutex_lock(&disk->lock);
-            bool first = !disk->done.first;
-            put(&disk->done, job);
-            pthread_cond_signal(&disk->finished);
-            if (first)
-                uv_async_send(&disk->done_wakeup);
+            give_back(lane->disk, job);
             job = next;
         }
-    }
-    pthread_mutex_unlock(&disk->lock);
     return NULL;
 }
+
+// --- loop ---
 
 static void call_done(struct ch_disk *disk)
 {
@@ -80,44 +103,73 @@ static void on_done_wakeup(uv_async_t *async)
     call_done(async->data);
 }
 
+static int start_lane(struct ch_disk *disk, struct lane *lane)
+{
+    lane->disk = disk;
+    pthread_mutex_init(&lane->lock, NULL);
+    pthread_cond_init(&lane->work, NULL);
+    take_all(&lane->todo);
+    return -pthread_create(&lane->thread, NULL, lane_main, lane);
+}
+
+static void stop_lane(struct lane *lane)
+{
+    pthread_mutex_lock(&lane->lock);
+    lane->stopping = true;
+    pthread_cond_signal(&lane->work);
+    pthread_mutex_unlock(&lane->lock);
+    pthread_join(lane->thread, NULL);
+    pthread_cond_destroy(&lane->work);
+    pthread_mutex_destroy(&lane->lock);
+}
+
 int ch_disk_start(struct ch_disk **out, uv_loop_t *loop)
 {
     struct ch_disk *disk = calloc(1, sizeof *disk);
     if (!disk)
         return -ENOMEM;
-    pthread_mutex_init(&disk->lock, NULL);
-    pthread_cond_init(&disk->work, NULL);
-    pthread_cond_init(&disk->finished, NULL);
-    take_all(&disk->todo);
-    take_all(&disk->done);
     int rc = uv_async_init(loop, &disk->done_wakeup, on_done_wakeup);
-    if (rc < 0)
-        goto fail;
+    if (rc < 0) {
+        free(disk);
+        return rc;
+    }
     disk->done_wakeup.data = disk;
-    rc = -pthread_create(&disk->thread, NULL, disk_main, disk);
+    pthread_mutex_init(&disk->lock, NULL);
+    pthread_cond_init(&disk->finished, NULL);
+    take_all(&disk->done);
+    for (; rc == 0 && disk->started < CH_DISK_LANES; disk->started += rc == 0)
+        rc = start_lane(disk, &disk->lanes[disk->started]);
     if (rc < 0)
-        goto fail_thread;
+        ch_disk_stop(&disk);
     *out = disk;
-    return 0;
-
-fail_thread:
-    // The handle is the loop's until its closed callback; the process is about to end anyway.
-    uv_close((uv_handle_t *)&disk->done_wakeup, NULL);
-    return rc;
-fail:
-    free(disk);
     return rc;
 }
 
-void ch_disk_submit(struct ch_disk *disk, struct ch_disk_job *job)
+unsigned ch_disk_enter_lane(struct ch_disk *disk)
 {
+    unsigned best = 0;
+    for (unsigned i = 1; i < CH_DISK_LANES; i++)
+        if (disk->lanes[i].users < disk->lanes[best].users)
+            best = i;
+    disk->lanes[best].users++;
+    return best;
+}
+
+void ch_disk_leave_lane(struct ch_disk *disk, unsigned lane)
+{
+    disk->lanes[lane].users--;
+}
+
+void ch_disk_submit(struct ch_disk *disk, unsigned number, struct ch_disk_job *job)
+{
+    struct lane *lane = &disk->lanes[number];
     disk->pending++;
-    pthread_mutex_lock(&disk->lock);
-    bool idle = !disk->todo.first;
-    put(&disk->todo, job);
+    pthread_mutex_lock(&lane->lock);
+    bool idle = !lane->todo.first;
+    put(&lane->todo, job);
     if (idle)
-        pthread_cond_signal(&disk->work);
-    pthread_mutex_unlock(&disk->lock);
+        pthread_cond_signal(&lane->work);
+    pthread_mutex_unlock(&lane->lock);
 }
 
 unsigned ch_disk_pending(const struct ch_disk *disk)
@@ -128,7 +180,6 @@ unsigned ch_disk_pending(const struct ch_disk *disk)
 static void on_wakeup_closed(uv_handle_t *handle)
 {
     struct ch_disk *disk = handle->data;
-    pthread_cond_destroy(&disk->work);
     pthread_cond_destroy(&disk->finished);
     pthread_mutex_destroy(&disk->lock);
     free(disk);
@@ -147,10 +198,7 @@ void ch_disk_stop(struct ch_disk **taken)
         pthread_mutex_unlock(&disk->lock);
         call_done(disk);
     }
-    pthread_mutex_lock(&disk->lock);
-    disk->stopping = true;
-    pthread_cond_signal(&disk->work);
-    pthread_mutex_unlock(&disk->lock);
-    pthread_join(disk->thread, NULL);
+    while (disk->started > 0)
+        stop_lane(&disk->lanes[--disk->started]);
     uv_close((uv_handle_t *)&disk->done_wakeup, on_wakeup_closed);
 }

@@ -1,9 +1,15 @@
-// The disk thread: does what may block on a file, in order, away from the loop. Jobs are handed over
-// one way (submit), come back the other (done, on the loop), and are never shared in between.
+// The disk threads: do what may block on a file, away from the loop. Jobs are handed over one way (submit),
+// come back the other (done, on the loop), and are never shared in between.
+//
+// There are a few lanes, each with a thread of its own. Jobs of one lane run in order; a session keeps
+// to its lane. Several, because a sync waits for the file system's journal, and waiting together
+// costs hardly more than waiting alone (docs/decisions/sync.md).
 #ifndef CH_SINK_DISK_H
 #define CH_SINK_DISK_H
 
 #include <uv.h>
+
+#define CH_DISK_LANES 4
 
 struct ch_disk;
 
@@ -15,11 +21,14 @@ struct ch_disk_job {
 
 // 0 or a negative errno. On the loop's thread, as all calls here.
 int ch_disk_start(struct ch_disk **disk, uv_loop_t *loop);
-// Jobs run in the order of their submission.
-void ch_disk_submit(struct ch_disk *disk, struct ch_disk_job *job);
+// The lane with the fewest users; it is used until left.
+unsigned ch_disk_enter_lane(struct ch_disk *disk);
+void ch_disk_leave_lane(struct ch_disk *disk, unsigned lane);
+// Jobs of one lane run in the order of their submission.
+void ch_disk_submit(struct ch_disk *disk, unsigned lane, struct ch_disk_job *job);
 // Jobs not yet done.
 unsigned ch_disk_pending(const struct ch_disk *disk);
-// Ends the thread after its last job (their `done` is still called, before this returns) and frees *disk.
+// Ends the threads after their last jobs (whose `done` is still called, before this returns) and frees *disk.
 void ch_disk_stop(struct ch_disk **disk);
 
 #endif

@@ -12,6 +12,7 @@
 struct ch_recorder {
     // Loop thread
     struct ch_disk *disk;
+    unsigned lane;             // of the disk threads
     const struct ch_recorder_ops *ops;
     void *owner;
     struct ch_cursor cursor;
@@ -90,6 +91,7 @@ static void tell_backlog(struct ch_recorder *recorder)
 
 static void free_recorder(struct ch_recorder *recorder)
 {
+    ch_disk_leave_lane(recorder->disk, recorder->lane);
     for (size_t i = 0; i < recorder->sets_count; i++)
         ch_frame_unref(recorder->sets[i]);
     free(recorder->capabilities);
@@ -187,7 +189,7 @@ static void submit(struct batch *batch)
     batch->recorder->submitted_bytes += batch->bytes;
     batch->recorder->submitted_us = ch_clock_mono_us();
     batch->recorder->unsynced = batch->count > 0;
-    ch_disk_submit(batch->recorder->disk, &batch->job);
+    ch_disk_submit(batch->recorder->disk, batch->recorder->lane, &batch->job);
 }
 
 static void hand_over(struct ch_recorder *recorder)
@@ -229,6 +231,7 @@ struct ch_recorder *ch_recorder_start(struct ch_disk *disk, const struct ch_writ
     if (!recorder)
         return NULL;
     recorder->disk = disk;
+    recorder->lane = ch_disk_enter_lane(disk);
     recorder->ops = ops;
     recorder->owner = owner;
     recorder->options = *options;

@@ -21,6 +21,7 @@ struct ch_stream {
     uint64_t newest_key;     // number of the newest key frame; only if has_key
     uint64_t newest_start;   // the same, or of the parameter sets right before it
     bool has_key;
+    bool outgrown;           // the newest GOP went over its limits: nothing is kept until a key frame comes
     uint64_t gop_bytes;      // from the newest key frame on
     uint64_t fence;          // frames before it belong to a session that ended
     struct ch_cursor *cursors;
@@ -103,7 +104,7 @@ static int make_room(struct ch_stream *stream)
 static void trim(struct ch_stream *stream)
 {
     uint64_t keep = stream->has_key ? stream->newest_start : stream->head;
-    if (!stream->has_key && stream->head - stream->fence < FIRST_CAPACITY)
+    if (!stream->has_key && !stream->outgrown && stream->head - stream->fence < FIRST_CAPACITY)
         keep = stream->fence; // parameter sets and the like before the first key frame
     for (const struct ch_cursor *cursor = stream->cursors; cursor; cursor = cursor->following)
         if (cursor->lossless && cursor->next < keep)
@@ -113,11 +114,13 @@ static void trim(struct ch_stream *stream)
 
 static void limit_gop(struct ch_stream *stream, const struct ch_frame *newest)
 {
-    if (!stream->has_key)
-        return;
-    const struct ch_frame *key = *slot(stream, stream->newest_key);
-    if (stream->gop_bytes > CH_LIMIT_GOP_BYTES || newest->arrival_mono_us - key->arrival_mono_us > CH_LIMIT_GOP_US)
+    int64_t age_us = 0;
+    if (stream->has_key)
+        age_us = newest->arrival_mono_us - (*slot(stream, stream->newest_key))->arrival_mono_us;
+    if (stream->gop_bytes > CH_LIMIT_GOP_BYTES || age_us > CH_LIMIT_GOP_US) {
         stream->has_key = false;
+        stream->outgrown = true;
+    }
 }
 
 // Keeps parameter sets for sessions that begin later: the camera sends them once.
@@ -137,6 +140,7 @@ static void note_key(struct ch_stream *stream, struct ch_frame *frame)
     if (stream->sets_open && stream->sets_count > 0 && stream->sets[0]->number >= stream->first)
         stream->newest_start = stream->sets[0]->number;
     stream->has_key = true;
+    stream->outgrown = false;
     stream->gop_bytes = 0;
     stream->counts.key_frames++;
     ch_params_unref(stream->params);
@@ -264,7 +268,7 @@ uint64_t ch_stream_session_start(const struct ch_stream *stream, int64_t mono_us
     if (stream->has_key && stream->newest_key >= stream->fence &&
         mono_us - (*slot(stream, stream->newest_key))->arrival_mono_us <= CH_LIMIT_GOP_US)
         return stream->newest_start < stream->fence ? stream->newest_key : stream->newest_start;
-    if (!stream->has_key && stream->first >= stream->fence)
+    if (!stream->has_key && !stream->outgrown && stream->first >= stream->fence)
         return stream->first;
     return stream->head;
 }
@@ -302,22 +306,27 @@ void ch_cursor_detach(struct ch_cursor *cursor)
     trim(stream);
 }
 
+// What it reads next: what it has not read may be gone.
+static uint64_t place_of(const struct ch_cursor *cursor)
+{
+    return cursor->next < cursor->stream->first ? cursor->stream->first : cursor->next;
+}
+
 const struct ch_frame *ch_cursor_peek(const struct ch_cursor *cursor)
 {
     const struct ch_stream *stream = cursor->stream;
-    if (!stream || cursor->next >= stream->head)
+    if (!stream || place_of(cursor) >= stream->head)
         return NULL;
-    return *slot(stream, cursor->next < stream->first ? stream->first : cursor->next);
+    return *slot(stream, place_of(cursor));
 }
 
 struct ch_frame *ch_cursor_next(struct ch_cursor *cursor)
 {
     struct ch_stream *stream = cursor->stream;
-    if (!stream || cursor->next >= stream->head)
+    if (!stream || place_of(cursor) >= stream->head)
         return NULL;
-    if (cursor->next < stream->first)
-        cursor->next = stream->first;
-    return ch_frame_ref(*slot(stream, cursor->next++));
+    cursor->next = place_of(cursor) + 1;
+    return ch_frame_ref(*slot(stream, cursor->next - 1));
 }
 
 const struct ch_stream_counts *ch_stream_counts(const struct ch_stream *stream)

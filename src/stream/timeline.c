@@ -91,9 +91,12 @@ static void give_pts(struct ch_timeline *tl, struct ch_timeline_held *held, int6
 // In order of arrival: one tick behind the last picture at the least.
 static void time_in_order(struct ch_timeline *tl, struct ch_timeline_held *held)
 {
-    int64_t pts = held->ticks;
-    if (pts <= tl->max_pts) {
-        pts = tl->max_pts + 1;
+    int64_t pts = held->ticks, last = tl->max_pts + tl->lead;
+    tl->lead = 0;
+    if (held->picture.key)
+        tl->floor = tl->max_pts;
+    if (pts <= last) {
+        pts = last + 1;
         held->picture.repaired = true;
     }
     give_pts(tl, held, pts);
@@ -106,7 +109,7 @@ static void time_by_stamp(struct ch_timeline *tl, struct ch_timeline_held *held)
         time_in_order(tl, held);
         return;
     }
-    int64_t pts = held->ticks;
+    int64_t pts = held->ticks > tl->floor ? held->ticks : tl->floor + 1;
     for (unsigned i = 0; i < tl->recent_count; i++)
         if (tl->recent[i].poc < held->picture.poc && pts <= tl->recent[i].pts)
             pts = tl->recent[i].pts + 1;
@@ -126,6 +129,8 @@ static void note_recent(struct ch_timeline *tl, const struct ch_timeline_held *h
     if (held->picture.key)
         tl->recent_count = 0;
     if (tl->recent_count == CH_TIMELINE_DEPTH) {
+        if (tl->recent[0].pts > tl->floor)
+            tl->floor = tl->recent[0].pts;
         memmove(tl->recent, tl->recent + 1, sizeof tl->recent - sizeof tl->recent[0]);
         tl->recent_count--;
     }
@@ -256,6 +261,7 @@ void ch_timeline_push(struct ch_timeline *tl, const struct ch_timeline_picture *
     if (picture->key || !picture->has_poc || tl->held_count == CH_TIMELINE_HOLD - 1)
         settle(tl); // an IDR picture is shown after all before it
     if (reset) {
+        tl->lead = depth; // decode times of so many pictures must find room before this one's time
         tl->depth = depth;
         tl->order = CH_ORDER_UNDECIDED;
         tl->calm = 0;
@@ -263,7 +269,7 @@ void ch_timeline_push(struct ch_timeline *tl, const struct ch_timeline_picture *
     struct ch_timeline_held *held = &tl->held[tl->held_count++];
     *held = (struct ch_timeline_held){.picture = *picture};
     held->picture.repaired = held->picture.jumped = false;
-    held->picture.depth = depth;
+    held->picture.depth = tl->depth;
     held->ticks = clock_ticks(tl, &held->picture);
     if (tl->depth == 0 || !picture->has_poc) {
         time_in_order(tl, held);
@@ -288,16 +294,17 @@ static void insert_sorted(int64_t *sorted, unsigned *count, int64_t value)
 
 static int64_t next_dts(struct ch_timeline *tl, const struct ch_timeline_picture *picture)
 {
-    if (tl->window_depth != tl->depth) {
-        tl->window_depth = tl->depth;
+    unsigned depth = picture->depth; // the picture's own: a key frame behind it may have changed it since
+    if (tl->window_depth != depth) {
+        tl->window_depth = depth;
         tl->window_count = 0;
     }
-    if (tl->depth == 0)
+    if (depth == 0)
         return picture->pts_ticks;
     insert_sorted(tl->window, &tl->window_count, picture->pts_ticks);
-    if (tl->window_count <= tl->depth) { // count down to the first picture's presentation
+    if (tl->window_count <= depth) { // count down to the first picture's presentation
         int64_t step = clamp(picture->nominal_step_ticks, 1, CH_TIMELINE_ORIGIN / (CH_TIMELINE_DEPTH + 1));
-        return tl->window[0] - (int64_t)(tl->depth - tl->window_count + 1) * step;
+        return tl->window[0] - (int64_t)(depth - tl->window_count + 1) * step;
     }
     int64_t dts = tl->window[0];
     memmove(tl->window, tl->window + 1, --tl->window_count * sizeof tl->window[0]);

@@ -73,6 +73,8 @@ struct ch_timeline {
     struct { int32_t poc; int64_t pts; } recent[CH_TIMELINE_DEPTH]; // of this coded video sequence
     unsigned recent_count;
     int64_t max_pts;
+    int64_t floor;               // no picture of this coded video sequence is shown up to here
+    unsigned lead;               // ticks to leave free before the next picture
     // Decode times
     int64_t window[CH_TIMELINE_DEPTH + 1]; // sorted presentation times not yet used as decode times
     unsigned window_count, window_depth, primed;
