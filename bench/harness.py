@@ -72,12 +72,13 @@ class Reserve:
 
     A virtual machine that hands free memory back to its host pays for every page it takes again: here
     up to three times what writing the page costs, and not always the same. That would drown the
-    differences between servers. Released just before the load, what is reserved is what gets used.
+    differences between servers. Released just before the load, what is reserved is what gets used, for
+    the next few seconds at least. (Letting it go bit by bit as it is used was tried and was no better.)
     """
 
     def __init__(self, size):
         available = int(_field("/proc/meminfo", "MemAvailable")) * 1024
-        self.size = min(size, available // 3) >> 21 << 21
+        self.size = int(min(size, available // 3)) >> 21 << 21
         self.memory = mmap.mmap(-1, self.size) if self.size else None
         if not self.memory:
             return

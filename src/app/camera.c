@@ -178,19 +178,20 @@ static void take_text(struct ch_camera *camera, const char *text, size_t size)
     case CH_CAMERA_CAPABILITIES:
         keep(&camera->device_model, said.device_model[0] ? said.device_model : NULL);
         keep(&camera->capabilities, said.capabilities);
-        ch_log(CH_LOG_INFO, CH_TAG_STATUS, "%s: is a %s", camera->name, said.device_model[0] ? said.device_model : "camera without a model name");
+        ch_log(CH_LOG_INFO, CH_TAG_STATUS, "%s: is a %s", camera->name,
+               said.device_model[0] ? said.device_model : "camera without a model name");
         break;
     case CH_CAMERA_CAPTURE_STARTED:
-        ch_log(CH_LOG_INFO, CH_TAG_STATUS, "%s: capture started%s%s", camera->name, said.message[0] ? ": " : "", said.message);
+        ch_log(CH_LOG_INFO, CH_TAG_STATUS, "%s: capture started%s%s", camera->name, said.message[0] ? ": " : "",
+               said.message);
         capture_started(camera);
         break;
     case CH_CAMERA_CAPTURE_STOPPED:
-        ch_log(CH_LOG_INFO, CH_TAG_STATUS, "%s: capture stopped%s%s", camera->name, said.message[0] ? ": " : "", said.message);
+        ch_log(CH_LOG_INFO, CH_TAG_STATUS, "%s: capture stopped%s%s", camera->name, said.message[0] ? ": " : "",
+               said.message);
         ch_camera_end_session(camera, "capture_stopped");
         break;
-    case CH_CAMERA_ERROR:
-        ch_log(CH_LOG_ERROR, CH_TAG_STATUS, "%s: error: %s", camera->name, said.message);
-        break;
+    case CH_CAMERA_ERROR: ch_log(CH_LOG_ERROR, CH_TAG_STATUS, "%s: error: %s", camera->name, said.message); break;
     case CH_CAMERA_OTHER:
         ch_log(CH_LOG_INFO, CH_TAG_STATUS, "%s: %.*s", camera->name, (int)(size < 300 ? size : 300), text);
         break;

@@ -8,15 +8,15 @@
 struct ch_camera {
     struct ch_hub *hub;
     struct ch_peer *peer;
-    struct ch_camera *next;       // by name
-    char name[65];                // given in the path, or address and port
+    struct ch_camera *next; // by name
+    char name[65];          // given in the path, or address and port
     bool named, ready, capturing;
     char *device_model, *capabilities; // owned; NULL until told
-    struct ch_stream *stream;     // made with the first message
-    struct ch_session *session;   // running
-    bool warned_unrecorded;       // in this stretch of frames without a session
-    int64_t failed_us;            // when a session of its last failed for the disk, monotonic; 0: never
-    int64_t retry_us;             // when to try again for a session after the disk failed; 0: not
+    struct ch_stream *stream;          // made with the first message
+    struct ch_session *session;        // running
+    bool warned_unrecorded;            // in this stretch of frames without a session
+    int64_t failed_us;                 // when a session of its last failed for the disk, monotonic; 0: never
+    int64_t retry_us;                  // when to try again for a session after the disk failed; 0: not
     // The message being read
     struct ch_frame *frame;
     char *text;

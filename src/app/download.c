@@ -18,11 +18,11 @@
 
 struct ch_download {
     struct ch_hub *hub;
-    struct ch_peer *peer;      // NULL: abandoned
+    struct ch_peer *peer; // NULL: abandoned
     uv_work_t work;
     bool working;
     int root;
-    char path[300];            // ID/FILE
+    char path[300]; // ID/FILE
     char range[FIELD_BYTES], if_range[FIELD_BYTES], if_none_match[FIELD_BYTES];
     // Set by the work
     int fd, error;
@@ -42,8 +42,13 @@ static void free_download(struct ch_download *download)
 
 static const char *type_of(const char *path)
 {
-    static const struct { const char *extension, *type; } types[] = {
-        {".mp4", "video/mp4"}, {".jpg", "image/jpeg"}, {".json", "application/json"}, {".h264", "video/H264"},
+    static const struct {
+        const char *extension, *type;
+    } types[] = {
+        {".mp4", "video/mp4"},
+        {".jpg", "image/jpeg"},
+        {".json", "application/json"},
+        {".h264", "video/H264"},
     };
     const char *dot = strrchr(path, '.');
     for (size_t i = 0; dot && i < sizeof types / sizeof types[0]; i++)
@@ -166,10 +171,8 @@ static int choose_range(struct ch_download *download, const char *etag)
         download->offset = first;
         download->end = last + 1;
         return 206;
-    case CH_RANGE_UNSATISFIABLE:
-        return 416;
-    case CH_RANGE_NONE:
-        break;
+    case CH_RANGE_UNSATISFIABLE: return 416;
+    case CH_RANGE_NONE: break;
     }
     return 200;
 }
@@ -198,8 +201,9 @@ static void send_head(struct ch_download *download)
         snprintf(content_range, sizeof content_range, "Content-Range: bytes %llu-%llu/%llu\r\n", first, last, total);
     if (status == 416)
         snprintf(content_range, sizeof content_range, "Content-Range: bytes */%llu\r\n", total);
-    snprintf(extra, sizeof extra, "Accept-Ranges: bytes\r\nETag: %s\r\nLast-Modified: %s\r\nCache-Control: no-cache\r\n%s",
-             etag, date, content_range);
+    snprintf(extra, sizeof extra,
+             "Accept-Ranges: bytes\r\nETag: %s\r\nLast-Modified: %s\r\nCache-Control: no-cache\r\n%s", etag, date,
+             content_range);
     if (status == 416 || status == 304)
         download->offset = download->end = 0;
     uint64_t size = download->end - download->offset;

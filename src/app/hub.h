@@ -25,23 +25,23 @@ struct ch_session;
 struct ch_hub {
     struct ch_options options;
     uv_loop_t *loop;
-    int root;                   // the recordings folder
-    uint16_t port;              // in use
+    int root;      // the recordings folder
+    uint16_t port; // in use
     int listener;
     uv_poll_t listen_poll;
-    uv_timer_t housekeeping;    // once per second
-    uv_timer_t tick;            // CH_FLUSH_US, while there are sessions
+    uv_timer_t housekeeping; // once per second
+    uv_timer_t tick;         // CH_FLUSH_US, while there are sessions
     struct ch_disk *disk;
-    struct ch_peer *peers;      // all open connections
+    struct ch_peer *peers; // all open connections
     unsigned peer_count, max_peers;
-    bool refusing;              // no descriptors are left for more peers, and it was said
-    bool deaf;                  // the listener is not watched until the next housekeeping
-    struct ch_camera *cameras;  // connected ones, by name
+    bool refusing;               // no descriptors are left for more peers, and it was said
+    bool deaf;                   // the listener is not watched until the next housekeeping
+    struct ch_camera *cameras;   // connected ones, by name
     struct ch_session *sessions; // until their files and thumbnail are finished
-    unsigned thumbnails;        // children running
+    unsigned thumbnails;         // children running
     bool stopping;
     int64_t started_us, stop_us; // monotonic
-    unsigned works;             // pieces of work in libuv's pool that hold something of ours
+    unsigned works;              // pieces of work in libuv's pool that hold something of ours
     bool warned_ffmpeg;
     void (*stopped)(struct ch_hub *hub); // everything has ended
 };

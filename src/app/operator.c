@@ -24,13 +24,13 @@ struct ch_operator {
     void *context;
     bool terminal, prompting;
     // stdin of either kind
-    uv_poll_t poll;          // terminal
+    uv_poll_t poll; // terminal
     uv_pipe_t pipe;
     uv_fs_t file;
     uv_handle_t *input;      // the one in use
     char buffer[LINE_BYTES]; // read, not yet a whole line
     size_t used;
-    bool overlong;           // skipping to the end of a line that is too long
+    bool overlong; // skipping to the end of a line that is too long
     char chunk[LINE_BYTES];
     // Log lines of any thread, on their way to the terminal
     uv_async_t wakeup;
@@ -171,8 +171,8 @@ static void broadcast(struct ch_operator *op, const struct ch_command *command)
         ch_log(CH_LOG_INFO, CH_TAG_BROADCAST, "start %d:%d, %d Mbit/s, %d frames/s sent to %u camera%s",
                command->aspect_w, command->aspect_h, command->bitrate_mbps, command->fps, sent, plural);
     else
-        ch_log(CH_LOG_INFO, CH_TAG_BROADCAST, "start, %d Mbit/s, %d frames/s sent to %u camera%s", command->bitrate_mbps,
-               command->fps, sent, plural);
+        ch_log(CH_LOG_INFO, CH_TAG_BROADCAST, "start, %d Mbit/s, %d frames/s sent to %u camera%s",
+               command->bitrate_mbps, command->fps, sent, plural);
 }
 
 static void run_line(struct ch_operator *op, const char *line, size_t size)

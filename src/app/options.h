@@ -7,14 +7,14 @@
 
 struct ch_options {
     const char *host;
-    uint16_t port;             // 0: any free one
-    const char *recordings;    // folder, made if missing
-    bool open;                 // no keys asked for
-    bool h264;                 // keep stream.h264 in sessions
+    uint16_t port;          // 0: any free one
+    const char *recordings; // folder, made if missing
+    bool open;              // no keys asked for
+    bool h264;              // keep stream.h264 in sessions
     bool thumbnails;
     int64_t sync_us;
     uint32_t max_message_bytes;
-    const char *ffmpeg;        // program for thumbnails
+    const char *ffmpeg; // program for thumbnails
 };
 
 #endif

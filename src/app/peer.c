@@ -64,7 +64,10 @@ void ch_peer_reply(struct ch_peer *peer, int status, const char *type, const cha
 {
     int rc = ch_peer_reply_head(peer, status, type, extra, size);
     if (rc == 0 && size > 0 && !peer->head_only) {
-        union { const void *in; void *out; } cast = {.in = body};
+        union {
+            const void *in;
+            void *out;
+        } cast = {.in = body};
         struct iovec iov = {.iov_base = cast.out, .iov_len = size};
         rc = ch_conn_send(&peer->conn, &iov, 1, CH_LIMIT_OUT_BYTES);
     }
@@ -172,7 +175,8 @@ static void upgrade(struct ch_peer *peer, const struct ch_http_request *request,
     ch_ws_accept_key(key.data, key.size, accept);
     int size = snprintf(reply, sizeof reply,
                         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                        "Sec-WebSocket-Accept: %s\r\n\r\n", accept);
+                        "Sec-WebSocket-Accept: %s\r\n\r\n",
+                        accept);
     struct iovec iov = {.iov_base = reply, .iov_len = (size_t)size};
     if (ch_conn_send(&peer->conn, &iov, 1, CH_LIMIT_OUT_BYTES) < 0) {
         ch_peer_close(peer, 0, "");
@@ -211,7 +215,8 @@ static void bad_request(struct ch_peer *peer, int status)
 {
     static const char *const what = "the request could not be understood";
     peer->keep_alive = false;
-    ch_peer_reply_error(peer, status, "bad_request", status == 431 || status == 414 ? "the request head is too large" : what);
+    ch_peer_reply_error(peer, status, "bad_request",
+                        status == 431 || status == 414 ? "the request head is too large" : what);
 }
 
 // Takes one request off the buffered bytes, if a whole one is there. False if not, or if the peer is busy.
@@ -283,8 +288,7 @@ static int on_want(struct ch_conn *conn, struct iovec iov[2])
     static char waste[16 << 10]; // never looked at
     struct ch_peer *peer = conn->owner;
     switch (peer->state) {
-    case CH_PEER_WS:
-        return ch_ws_want(&peer->ws, iov);
+    case CH_PEER_WS: return ch_ws_want(&peer->ws, iov);
     case CH_PEER_HTTP:
     case CH_PEER_REPLYING:
         if (!peer->head)
@@ -296,9 +300,7 @@ static int on_want(struct ch_conn *conn, struct iovec iov[2])
         iov[0] = (struct iovec){.iov_base = peer->head + peer->head_bytes,
                                 .iov_len = CH_HTTP_MAX_HEAD + 1 - peer->head_bytes};
         return 1;
-    case CH_PEER_LINGERING:
-        iov[0] = (struct iovec){.iov_base = waste, .iov_len = sizeof waste};
-        return 1;
+    case CH_PEER_LINGERING: iov[0] = (struct iovec){.iov_base = waste, .iov_len = sizeof waste}; return 1;
     }
     return 0;
 }
@@ -355,7 +357,11 @@ static void on_closed(struct ch_conn *conn)
 }
 
 static const struct ch_conn_ops conn_ops = {
-    .want = on_want, .got = on_got, .ended = on_ended, .drained = on_drained, .closed = on_closed,
+    .want = on_want,
+    .got = on_got,
+    .ended = on_ended,
+    .drained = on_drained,
+    .closed = on_closed,
 };
 
 void ch_peer_accept(struct ch_hub *hub, int fd)
@@ -393,10 +399,8 @@ static bool is_overdue(const struct ch_peer *peer, int64_t now_us)
         bool fresh = peer->conn.out_total == 0; // has not completed its first request
         return now_us - peer->since_us > (fresh || peer->head_bytes ? CH_LIMIT_HANDSHAKE_US : CH_LIMIT_IDLE_HTTP_US);
     }
-    case CH_PEER_REPLYING:
-        return now_us - peer->since_us > CH_LIMIT_IDLE_HTTP_US;
-    case CH_PEER_LINGERING:
-        return now_us - peer->since_us > CH_LIMIT_CLOSE_US;
+    case CH_PEER_REPLYING: return now_us - peer->since_us > CH_LIMIT_IDLE_HTTP_US;
+    case CH_PEER_LINGERING: return now_us - peer->since_us > CH_LIMIT_CLOSE_US;
     case CH_PEER_WS:
         if (peer->ws.close_sent)
             return now_us - peer->ws.close_us > CH_LIMIT_CLOSE_US;

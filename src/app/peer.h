@@ -10,8 +10,8 @@
 struct ch_download;
 
 enum ch_peer_state {
-    CH_PEER_HTTP,      // waiting for a request head
-    CH_PEER_REPLYING,  // a download is under way; requests behind it wait
+    CH_PEER_HTTP,     // waiting for a request head
+    CH_PEER_REPLYING, // a download is under way; requests behind it wait
     CH_PEER_WS,
     CH_PEER_LINGERING, // all is said; waiting for the peer to close
 };
@@ -19,15 +19,15 @@ enum ch_peer_state {
 struct ch_peer {
     struct ch_conn conn;
     struct ch_hub *hub;
-    struct ch_peer *next, **self;  // in hub->peers
+    struct ch_peer *next, **self; // in hub->peers
     enum ch_peer_state state;
-    int64_t since_us;              // in this state, or since the last request; monotonic
+    int64_t since_us; // in this state, or since the last request; monotonic
     bool keep_alive, head_only, closing;
-    char *head;                    // request bytes; allocated while there are any
+    char *head; // request bytes; allocated while there are any
     size_t head_bytes;
     struct ch_download *download;
     struct ch_ws ws;
-    struct ch_camera *camera;      // what the WebSocket is, or NULL: nothing is done with what comes
+    struct ch_camera *camera; // what the WebSocket is, or NULL: nothing is done with what comes
 };
 
 void ch_peer_accept(struct ch_hub *hub, int fd);
@@ -39,7 +39,8 @@ void ch_peer_close(struct ch_peer *peer, int ws_code, const char *reason);
 // --- for those who answer requests ---
 
 // A whole reply; body may be NULL. `extra` is further header lines, each with CRLF, or "".
-void ch_peer_reply(struct ch_peer *peer, int status, const char *type, const char *extra, const void *body, size_t size);
+void ch_peer_reply(struct ch_peer *peer, int status, const char *type, const char *extra, const void *body,
+                   size_t size);
 // {"error":{"code":...,"message":...}}
 void ch_peer_reply_error(struct ch_peer *peer, int status, const char *code, const char *message);
 // Only the head; size bytes of body follow by ch_conn_send. 0 or a negative errno.

@@ -16,7 +16,7 @@ struct recovery {
     uv_work_t work;
     struct ch_hub *hub;
     int root;
-    DIR *folder;            // read on by every piece of work
+    DIR *folder; // read on by every piece of work
     bool found;
     struct ch_session_summary summary;
 };

@@ -76,9 +76,20 @@ static void on_renamed(uv_fs_t *request)
 static void warn_no_ffmpeg(struct ch_hub *hub)
 {
     if (!hub->warned_ffmpeg)
-        ch_log_warning("there is no program %s: recordings get no thumbnail, nothing else is missing (install ffmpeg, or "
-                       "name it in FFMPEG_BIN)", hub->options.ffmpeg);
+        ch_log_warning(
+            "there is no program %s: recordings get no thumbnail, nothing else is missing (install ffmpeg, or "
+            "name it in FFMPEG_BIN)",
+            hub->options.ffmpeg);
     hub->warned_ffmpeg = true;
+}
+
+static const char *end_of(const struct ch_child_exit *how)
+{
+    if (how->timed_out)
+        return "took too long";
+    if (how->stopped)
+        return "was stopped";
+    return how->signal ? "crashed" : "failed";
 }
 
 static void on_exited(void *context, const struct ch_child_exit *how)
@@ -95,8 +106,7 @@ static void on_exited(void *context, const struct ch_child_exit *how)
     if (how->status == 127 && how->signal == 0)
         warn_no_ffmpeg(session->hub);
     else
-        ch_log_warning("%s: no thumbnail: %s %s%s%s", session->summary.id, session->hub->options.ffmpeg,
-                       how->timed_out ? "took too long" : how->stopped ? "was stopped" : how->signal ? "crashed" : "failed",
+        ch_log_warning("%s: no thumbnail: %s %s%s%s", session->summary.id, session->hub->options.ffmpeg, end_of(how),
                        error[0] ? ": " : "", error);
     unlink(thumbnail->made);
     ch_child_close(&thumbnail->child, end_thumbnail);
@@ -120,11 +130,17 @@ static bool start_thumbnail(struct ch_session *session)
     snprintf(video, sizeof video, "%s/%s/%s", folder, id, session->summary.first_part);
     snprintf(thumbnail->made, sizeof thumbnail->made, "%s/%s/thumbnail.jpg.tmp", folder, id);
     snprintf(thumbnail->final, sizeof thumbnail->final, "%s/%s/thumbnail.jpg", folder, id);
+    // clang-format off
     const char *argv[] = {hub->options.ffmpeg, "-nostdin", "-v", "error", "-y", "-threads", "1", "-i", video,
                           "-frames:v", "1", "-q:v", "3", "-f", "image2", "-update", "1", thumbnail->made, NULL};
+    // clang-format on
     struct ch_child_options options = {
-        .argv = argv, .helper = CH_CHILD_HELPER, .time_limit_us = CH_LIMIT_THUMBNAIL_US, .nice = CH_CHILD_NICE,
-        .address_space_bytes = UINT64_C(4) << 30, .open_files = 256,
+        .argv = argv,
+        .helper = CH_CHILD_HELPER,
+        .time_limit_us = CH_LIMIT_THUMBNAIL_US,
+        .nice = CH_CHILD_NICE,
+        .address_space_bytes = UINT64_C(4) << 30,
+        .open_files = 256,
     };
     thumbnail->session = session;
     session->thumbnail = thumbnail;
@@ -219,7 +235,10 @@ static void on_ended(void *owner, const struct ch_session_summary *summary)
 }
 
 static const struct ch_recorder_ops recorder_ops = {
-    .opened = on_opened, .failed = on_failed, .backlog = on_backlog, .ended = on_ended,
+    .opened = on_opened,
+    .failed = on_failed,
+    .backlog = on_backlog,
+    .ended = on_ended,
 };
 
 // --- for the camera ---
@@ -233,10 +252,16 @@ struct ch_session *ch_session_start(struct ch_camera *camera)
     session->camera = camera;
     session->started_us = ch_clock_wall_us();
     struct ch_writer_options options = {
-        .root = hub->root, .root_path = hub->options.recordings, .h264 = hub->options.h264,
-        .sync_us = hub->options.sync_us, .client = camera->name, .camera_name = camera->name,
-        .address = camera->peer->conn.peer, .device_model = camera->device_model,
-        .capabilities = camera->capabilities, .started_us = session->started_us,
+        .root = hub->root,
+        .root_path = hub->options.recordings,
+        .h264 = hub->options.h264,
+        .sync_us = hub->options.sync_us,
+        .client = camera->name,
+        .camera_name = camera->name,
+        .address = camera->peer->conn.peer,
+        .device_model = camera->device_model,
+        .capabilities = camera->capabilities,
+        .started_us = session->started_us,
     };
     uint64_t start = ch_stream_session_start(camera->stream, ch_clock_mono_us());
     session->recorder = ch_recorder_start(hub->disk, &options, camera->stream, start, &recorder_ops, session);

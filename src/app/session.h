@@ -9,13 +9,13 @@ struct ch_thumbnail;
 
 struct ch_session {
     struct ch_hub *hub;
-    struct ch_session *next, **self;  // in hub->sessions
-    struct ch_camera *camera;         // NULL once ended
-    struct ch_recorder *recorder;     // NULL once ended
-    char name[65];                    // the camera's
-    int64_t started_us;               // wall clock
+    struct ch_session *next, **self; // in hub->sessions
+    struct ch_camera *camera;        // NULL once ended
+    struct ch_recorder *recorder;    // NULL once ended
+    char name[65];                   // the camera's
+    int64_t started_us;              // wall clock
     struct ch_session_summary summary;
-    struct ch_thumbnail *thumbnail;   // its child
+    struct ch_thumbnail *thumbnail; // its child
     bool files_done, thumbnail_wanted;
 };
 

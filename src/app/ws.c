@@ -22,7 +22,10 @@ void ch_ws_init(struct ch_ws *ws, struct ch_conn *conn, const struct ch_ws_ops *
 static int send_frame(struct ch_ws *ws, enum ch_ws_opcode opcode, const void *payload, size_t size)
 {
     uint8_t head[CH_WS_MAX_HEAD];
-    union { const void *in; void *out; } cast = {.in = payload};
+    union {
+        const void *in;
+        void *out;
+    } cast = {.in = payload};
     struct iovec iov[2] = {
         {.iov_base = head, .iov_len = ch_ws_write_head(head, opcode, size, NULL)},
         {.iov_base = cast.out, .iov_len = size},

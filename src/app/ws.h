@@ -28,13 +28,13 @@ struct ch_ws {
     struct ch_ws_order order;
     bool in_payload, close_sent, close_received, discarding;
     struct ch_ws_head head;
-    uint64_t payload_have;   // of the frame at hand
-    uint8_t *message;        // the owner's memory, or control
-    int64_t close_us;        // when the closing handshake began, monotonic
-    int64_t pinged_us;       // when the last ping was sent, monotonic
+    uint64_t payload_have; // of the frame at hand
+    uint8_t *message;      // the owner's memory, or control
+    int64_t close_us;      // when the closing handshake began, monotonic
+    int64_t pinged_us;     // when the last ping was sent, monotonic
     uint8_t partial[CH_WS_MAX_HEAD];
     uint8_t partial_bytes;
-    uint8_t stash[32];       // the next frame's first bytes, read along with the end of this one
+    uint8_t stash[32]; // the next frame's first bytes, read along with the end of this one
     uint8_t control[CH_WS_MAX_CONTROL];
 };
 

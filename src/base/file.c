@@ -41,7 +41,10 @@ int ch_file_read_at(int fd, void *data, size_t size, uint64_t offset)
 
 int ch_file_write_at(int fd, const void *data, size_t size, uint64_t offset)
 {
-    union { const void *in; void *out; } cast = {.in = data}; // iovec has no const form
+    union {
+        const void *in;
+        void *out;
+    } cast = {.in = data}; // iovec has no const form
     struct iovec iov = {.iov_base = cast.out, .iov_len = size};
     return ch_file_write_vectors_at(fd, &iov, 1, offset, NULL);
 }

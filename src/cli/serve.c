@@ -47,7 +47,18 @@ struct serve {
 
 // --- options ---
 
-enum { OPT_HOST = 1000, OPT_PORT, OPT_RECORDINGS, OPT_OPEN, OPT_NO_H264, OPT_NO_THUMBNAILS, OPT_SYNC, OPT_MESSAGE, OPT_LOG, OPT_HELP };
+enum {
+    OPT_HOST = 1000,
+    OPT_PORT,
+    OPT_RECORDINGS,
+    OPT_OPEN,
+    OPT_NO_H264,
+    OPT_NO_THUMBNAILS,
+    OPT_SYNC,
+    OPT_MESSAGE,
+    OPT_LOG,
+    OPT_HELP
+};
 
 static const struct option long_options[] = {
     {"host", required_argument, NULL, OPT_HOST},
@@ -86,7 +97,8 @@ static int read_option(struct ch_options *options, int option, const char *value
     case OPT_NO_THUMBNAILS: options->thumbnails = false; return 0;
     case OPT_SYNC:
         return ch_parse_seconds_us(value, 0, 60000000, &options->sync_us) < 0
-                   ? bad("--sync-interval", value, "0 to 60 seconds") : 0;
+                   ? bad("--sync-interval", value, "0 to 60 seconds")
+                   : 0;
     case OPT_MESSAGE:
         if (ch_parse_int(value, 1024, CH_LIMIT_MESSAGE_BYTES_MAX, &number) < 0)
             return bad("--max-message", value, "1024 to 268435456 bytes");
@@ -108,8 +120,14 @@ static int read_options(struct ch_options *options, int argc, char **argv)
 {
     const char *ffmpeg = getenv("FFMPEG_BIN");
     *options = (struct ch_options){
-        .host = "0.0.0.0", .port = 50001, .recordings = "recordings", .h264 = true, .thumbnails = true,
-        .sync_us = CH_SYNC_US, .max_message_bytes = CH_LIMIT_MESSAGE_BYTES, .ffmpeg = ffmpeg && ffmpeg[0] ? ffmpeg : "ffmpeg",
+        .host = "0.0.0.0",
+        .port = 50001,
+        .recordings = "recordings",
+        .h264 = true,
+        .thumbnails = true,
+        .sync_us = CH_SYNC_US,
+        .max_message_bytes = CH_LIMIT_MESSAGE_BYTES,
+        .ffmpeg = ffmpeg && ffmpeg[0] ? ffmpeg : "ffmpeg",
     };
     for (int option; (option = getopt_long(argc, argv, "h", long_options, NULL)) != -1;) {
         if (option == OPT_HELP || option == 'h') {
@@ -122,7 +140,8 @@ static int read_options(struct ch_options *options, int argc, char **argv)
         }
     }
     if (optind < argc) {
-        fprintf(stderr, "camhub serve: unexpected argument \"%s\"\n`camhub serve --help` lists the options\n", argv[optind]);
+        fprintf(stderr, "camhub serve: unexpected argument \"%s\"\n`camhub serve --help` lists the options\n",
+                argv[optind]);
         return 1 + CH_EXIT_USAGE;
     }
     return 0;
@@ -138,7 +157,8 @@ static void own_address(char out[INET_ADDRSTRLEN])
     if (getifaddrs(&all) < 0)
         return;
     for (struct ifaddrs *one = all; one; one = one->ifa_next) {
-        if (!one->ifa_addr || one->ifa_addr->sa_family != AF_INET || (one->ifa_flags & IFF_LOOPBACK) || !(one->ifa_flags & IFF_UP))
+        if (!one->ifa_addr || one->ifa_addr->sa_family != AF_INET || (one->ifa_flags & IFF_LOOPBACK) ||
+            !(one->ifa_flags & IFF_UP))
             continue;
         inet_ntop(AF_INET, &((struct sockaddr_in *)one->ifa_addr)->sin_addr, out, INET_ADDRSTRLEN);
         break;
@@ -274,7 +294,7 @@ int ch_cli_serve(int argc, char **argv)
         watch_signal(serve, &serve->interrupt, SIGINT);
         watch_signal(serve, &serve->terminate, SIGTERM);
         print_welcome(&serve->hub);
-        serve->operator = ch_operator_start(&serve->hub, on_quit, serve);
+        serve->operator= ch_operator_start(&serve->hub, on_quit, serve);
         uv_run(&loop, UV_RUN_DEFAULT);
         uv_run(&loop, UV_RUN_NOWAIT); // closed callbacks
         ch_log_info("all sessions are finished; good bye");

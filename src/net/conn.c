@@ -188,7 +188,10 @@ int ch_conn_send(struct ch_conn *conn, const struct iovec *iov, size_t count, si
     for (size_t i = 0; i < count; i++)
         total += iov[i].iov_len;
     if (!conn->out_first) {
-        union { const struct iovec *in; struct iovec *out; } cast = {.in = iov};
+        union {
+            const struct iovec *in;
+            struct iovec *out;
+        } cast = {.in = iov};
         struct msghdr message = {.msg_iov = cast.out, .msg_iovlen = count};
         ssize_t n;
         do

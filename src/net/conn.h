@@ -37,13 +37,13 @@ struct ch_conn {
     uv_poll_t poll;
     int fd;
     bool reading, read_ended, closing;
-    int watched;             // UV_READABLE | UV_WRITABLE
+    int watched; // UV_READABLE | UV_WRITABLE
     struct ch_conn_block *out_first, **out_last;
-    size_t out_bytes;        // queued, not with the kernel
+    size_t out_bytes; // queued, not with the kernel
     uint64_t in_total, out_total;
-    int64_t last_in_us;      // monotonic, when the last bytes came
-    char peer[64];           // "192.0.2.7:41234" or "[2001:db8::1]:41234"
-    char peer_name[64];      // as part of a file name: "192.0.2.7_41234", colons become '-'
+    int64_t last_in_us; // monotonic, when the last bytes came
+    char peer[64];      // "192.0.2.7:41234" or "[2001:db8::1]:41234"
+    char peer_name[64]; // as part of a file name: "192.0.2.7_41234", colons become '-'
 };
 
 // Takes the socket on success. 0 or a negative errno.

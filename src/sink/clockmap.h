@@ -12,11 +12,11 @@
 struct ch_clockmap {
     uint64_t samples;
     int64_t first_device_us;
-    int64_t bucket_us;         // doubles when all buckets are used
+    int64_t bucket_us; // doubles when all buckets are used
     unsigned count;
     struct {
-        int64_t device_us;     // since the first sample
-        int64_t delay_us;      // least arrival - device in the bucket
+        int64_t device_us; // since the first sample
+        int64_t delay_us;  // least arrival - device in the bucket
         bool used;
     } buckets[CH_CLOCKMAP_BUCKETS];
 };

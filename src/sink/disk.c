@@ -12,7 +12,7 @@ struct queue {
 struct lane {
     struct ch_disk *disk;
     pthread_t thread;
-    unsigned users;            // loop thread
+    unsigned users; // loop thread
     // Under the lock:
     pthread_mutex_t lock;
     pthread_cond_t work;
@@ -22,8 +22,8 @@ struct lane {
 
 struct ch_disk {
     uv_async_t done_wakeup;
-    unsigned pending;          // loop thread
-    unsigned started;          // lanes that have a thread
+    unsigned pending; // loop thread
+    unsigned started; // lanes that have a thread
     struct lane lanes[CH_DISK_LANES];
     // Under the lock:
     pthread_mutex_t lock;
@@ -188,10 +188,9 @@ static void on_wakeup_closed(uv_handle_t *handle)
 void ch_disk_stop(struct ch_disk **taken)
 {
     struct ch_disk *disk = *taken;
-    *taken = NULL;
     if (!disk)
         return;
-    while (disk->pending > 0) { // a job's `done` may submit more
+    while (disk->pending > 0) { // a job's `done` may submit more, so *taken is good up to the last of them
         pthread_mutex_lock(&disk->lock);
         while (!disk->done.first)
             pthread_cond_wait(&disk->finished, &disk->lock);
@@ -200,5 +199,6 @@ void ch_disk_stop(struct ch_disk **taken)
     }
     while (disk->started > 0)
         stop_lane(&disk->lanes[--disk->started]);
+    *taken = NULL;
     uv_close((uv_handle_t *)&disk->done_wakeup, on_wakeup_closed);
 }

@@ -14,16 +14,16 @@
 
 struct ch_record {
     uint32_t sequence;
-    uint16_t flags;             // ch_frame_flags
-    uint16_t part;              // MP4 part from 1; 0: in none
+    uint16_t flags; // ch_frame_flags
+    uint16_t part;  // MP4 part from 1; 0: in none
     uint64_t device_ms;
-    int64_t arrival_us;         // wall clock, Unix epoch
-    int64_t pts_ticks;          // 0: the session's first picture
-    uint64_t sample_offset;     // in the part
+    int64_t arrival_us;     // wall clock, Unix epoch
+    int64_t pts_ticks;      // 0: the session's first picture
+    uint64_t sample_offset; // in the part
     uint32_t sample_bytes;
-    uint32_t payload_bytes;     // in stream.h264
+    uint32_t payload_bytes; // in stream.h264
     uint64_t hash;
-    int32_t composition_ticks;  // decode time = pts_ticks - composition_ticks
+    int32_t composition_ticks; // decode time = pts_ticks - composition_ticks
 };
 
 void ch_index_write_header(int64_t started_us, uint8_t out[CH_INDEX_HEADER_BYTES]);
@@ -36,8 +36,8 @@ int ch_index_read_record(const uint8_t in[CH_INDEX_RECORD_BYTES], struct ch_reco
 // Reads records one after another, in large pieces. Blocks: disk thread only.
 struct ch_index_reader {
     int fd;
-    uint64_t next;             // record number
-    size_t at, filled;         // bytes in the buffer
+    uint64_t next;     // record number
+    size_t at, filled; // bytes in the buffer
     uint8_t buffer[1024 * CH_INDEX_RECORD_BYTES];
 };
 void ch_index_reader_init(struct ch_index_reader *reader, int fd, uint64_t first);

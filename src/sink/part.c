@@ -24,10 +24,14 @@ void ch_part_name(unsigned number, char out[32])
 static struct ch_mp4_track track_of(const struct ch_params *params, int64_t created_s, int64_t media_time_ticks)
 {
     return (struct ch_mp4_track){
-        .width = params->width, .height = params->height,
-        .sar_width = params->sar_width, .sar_height = params->sar_height,
-        .avcc = params->avcc, .avcc_bytes = params->avcc_bytes,
-        .created_unix_s = created_s, .media_time_ticks = media_time_ticks,
+        .width = params->width,
+        .height = params->height,
+        .sar_width = params->sar_width,
+        .sar_height = params->sar_height,
+        .avcc = params->avcc,
+        .avcc_bytes = params->avcc_bytes,
+        .created_unix_s = created_s,
+        .media_time_ticks = media_time_ticks,
     };
 }
 
@@ -63,7 +67,11 @@ int ch_part_create(struct ch_part *part, int dir, unsigned number, const struct 
         return rc;
     }
     *part = (struct ch_part){
-        .fd = fd, .number = number, .params = ch_params_ref(key->params), .created_s = created_s, .end = end,
+        .fd = fd,
+        .number = number,
+        .params = ch_params_ref(key->params),
+        .created_s = created_s,
+        .end = end,
         .origin_ticks = key->dts_ticks,
     };
     memcpy(part->name, name, sizeof name);

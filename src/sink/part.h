@@ -7,17 +7,17 @@
 #include "sink/index.h"
 
 struct ch_part {
-    int fd;                     // -1: none open
-    unsigned number;            // from 1
-    char name[32];              // stream.mp4, stream_2.mp4 ...
-    struct ch_params *params;   // owned reference
+    int fd;                   // -1: none open
+    unsigned number;          // from 1
+    char name[32];            // stream.mp4, stream_2.mp4 ...
+    struct ch_params *params; // owned reference
     int64_t created_s;
-    uint64_t end;               // file offset behind the last whole fragment
+    uint64_t end; // file offset behind the last whole fragment
     uint64_t first_record, frames;
-    int64_t origin_ticks;       // decode time of its first picture on the stream's timeline: 0 in the file
-    struct iovec *iov;          // scratch of ch_part_append, as `heads`
+    int64_t origin_ticks; // decode time of its first picture on the stream's timeline: 0 in the file
+    struct iovec *iov;    // scratch of ch_part_append, as `heads`
     uint8_t *heads;
-    size_t room;                // frames
+    size_t room; // frames
 };
 
 void ch_part_name(unsigned number, char out[32]);

@@ -12,19 +12,19 @@
 struct ch_recorder {
     // Loop thread
     struct ch_disk *disk;
-    unsigned lane;             // of the disk threads
+    unsigned lane; // of the disk threads
     const struct ch_recorder_ops *ops;
     void *owner;
     struct ch_cursor cursor;
-    size_t waiting_bytes;      // behind the cursor, not handed over
-    uint64_t counted;          // frames before this number are in waiting_bytes
-    bool unsynced;             // something was handed over since the last sync
-    int64_t submitted_us;      // when, monotonic
-    size_t submitted_bytes;    // with the disk thread
-    bool in_flight;            // a batch is with the disk thread: what comes meanwhile makes the next one
-    bool over;                 // the owner was told to wait
-    bool behind;               // the hard limit was passed
-    unsigned soft_ticks;       // that it has waited because of the soft limit
+    size_t waiting_bytes;   // behind the cursor, not handed over
+    uint64_t counted;       // frames before this number are in waiting_bytes
+    bool unsynced;          // something was handed over since the last sync
+    int64_t submitted_us;   // when, monotonic
+    size_t submitted_bytes; // with the disk thread
+    bool in_flight;         // a batch is with the disk thread: what comes meanwhile makes the next one
+    bool over;              // the owner was told to wait
+    bool behind;            // the hard limit was passed
+    unsigned soft_ticks;    // that it has waited because of the soft limit
     bool failed, ending;
     char id[CH_SESSION_ID_BYTES];
     struct ch_writer_options options; // its texts live in the fields below
@@ -41,7 +41,7 @@ struct batch {
     struct ch_disk_job job;
     struct ch_recorder *recorder;
     bool open;
-    const char *end_reason;    // not NULL: end the session behind these frames
+    const char *end_reason; // not NULL: end the session behind these frames
     int rc;
     char id[CH_SESSION_ID_BYTES];
     struct ch_session_summary summary;
@@ -74,11 +74,13 @@ static void tell_backlog(struct ch_recorder *recorder)
     size_t bytes = ch_recorder_backlog(recorder);
     if (bytes <= CH_BACKLOG_SOFT_BYTES / 2)
         recorder->soft_ticks = 0;
-    bool soft = bytes > (recorder->over ? CH_BACKLOG_SOFT_BYTES / 2 : CH_BACKLOG_SOFT_BYTES) && recorder->soft_ticks < 2;
+    bool soft =
+        bytes > (recorder->over ? CH_BACKLOG_SOFT_BYTES / 2 : CH_BACKLOG_SOFT_BYTES) && recorder->soft_ticks < 2;
     bool hard = bytes > (recorder->over ? CH_LIMIT_BACKLOG_BYTES / 2 : CH_LIMIT_BACKLOG_BYTES);
     bool over = soft || hard;
     if (hard && !recorder->behind && !recorder->ending)
-        ch_log_warning("%s: the disk is behind by %zu MiB; the camera is made to wait", recorder->camera_name, bytes >> 20);
+        ch_log_warning("%s: the disk is behind by %zu MiB; the camera is made to wait", recorder->camera_name,
+                       bytes >> 20);
     if (recorder->behind && !hard && !recorder->ending)
         ch_log_info("%s: the disk has caught up", recorder->camera_name);
     recorder->behind = hard;

@@ -167,7 +167,8 @@ static int look(int dir, bool by_hand, json_t **session)
         return -ENOTSUP;
     if (!*session && !exists(dir, "frames.idx") && is_foreign_video(dir))
         return -ENOENT;
-    if (is_finished(*session) && !any_part_unfinished(dir, *session, by_hand))
+    bool indexed = !by_hand || exists(dir, "frames.idx");
+    if (is_finished(*session) && indexed && !any_part_unfinished(dir, *session, by_hand))
         return -EALREADY;
     return 0;
 }
@@ -354,8 +355,6 @@ static int recover(struct ch_recovery *r, struct ch_session_summary *summary)
         rc = ch_recover_conclude(r, summary);
     if (rc < 0)
         unlink_temporaries(r);
-    if (rc == 0 && unlinkat(r->dir, "session.json.tmp", 0) == 0)
-        ch_file_sync_folder(r->dir);
     close_files(r);
     return rc;
 }

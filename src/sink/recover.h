@@ -6,12 +6,13 @@
 #include "sink/writer.h"
 
 // True if the folder holds a session that was not ended: session.json says "recording", or is
-// missing beside files of ours, or an MP4 of the session is still in its fragmented form.
+// missing beside files of ours, or an MP4 of the session is still in its fragmented form and not listed as damaged.
 bool ch_recover_needed(int root, const char *id);
 
-// Ends the session: cuts torn tails, finishes every MP4 part in place, makes the index and the MP4s agree,
-// writes session.json with verdict `recovered` (or `damaged`, if something had to be given up that was once written
-// whole). What cannot be read is left as it is. Running it twice changes nothing more.
+// Ends the session; also takes up finished ones that lack their index or have a damaged part. Cuts torn tails,
+// finishes every MP4 part in place, makes index, MP4s and stream.h264 agree, writes session.json with verdict
+// `recovered` (or `damaged`, if something had to be given up that was once written whole). What cannot be read is
+// left, or put aside. Running it twice changes nothing more.
 // 0 and a summary; -EALREADY if nothing was to be done; -ENOENT if there is no session; -EBUSY while it is being
 // recorded (its folder is locked, flock(2)); -ENOTSUP if a later version wrote it; or a negative errno.
 int ch_recover_session(int root, const char *id, struct ch_session_summary *summary);

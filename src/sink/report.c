@@ -54,9 +54,9 @@ static void note_step(struct ch_report *report, int64_t step, uint32_t missing)
     int64_t usual = ch_pace_usual(&report->pace);
     bool long_step = step >= GAP_TICKS && usual > 0 && step >= GAP_FACTOR * usual;
     if (long_step || missing > 0)
-        list_add(report, report->gaps, json_pack("{s:f,s:f,s:I,s:s}", "at", seconds(report->last_dts), "duration",
-                                                 seconds(step), "missing", (json_int_t)missing, "cause",
-                                                 missing > 0 ? "transport" : "not_encoded"));
+        list_add(report, report->gaps,
+                 json_pack("{s:f,s:f,s:I,s:s}", "at", seconds(report->last_dts), "duration", seconds(step), "missing",
+                           (json_int_t)missing, "cause", missing > 0 ? "transport" : "not_encoded"));
     if (step > report->longest_gap_ticks)
         report->longest_gap_ticks = step;
     ch_pace_add(&report->pace, step);
@@ -237,23 +237,22 @@ static json_t *clock_json(const struct ch_report *report)
     struct ch_clock_estimate estimate;
     if (!ch_clockmap_estimate(map, &estimate))
         return json_null();
-    return json_pack("{s:f,s:f,s:f,s:I}", "wall_minus_device", (double)estimate.wall_minus_device_us / 1e6,
-                     "drift_ppm", (double)estimate.drift_ppb / 1e3, "uncertainty",
-                     (double)estimate.uncertainty_us / 1e6, "frames", (json_int_t)map->samples);
+    return json_pack("{s:f,s:f,s:f,s:I}", "wall_minus_device", (double)estimate.wall_minus_device_us / 1e6, "drift_ppm",
+                     (double)estimate.drift_ppb / 1e3, "uncertainty", (double)estimate.uncertainty_us / 1e6, "frames",
+                     (json_int_t)map->samples);
 }
 
 static json_t *counts_json(const struct ch_report *report)
 {
     const struct ch_sequence *sequence = &report->sequence;
-    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
-                     "messages", (json_int_t)report->messages, "frames", (json_int_t)report->frames,
-                     "key_frames", (json_int_t)report->key_frames, "parameter_sets",
-                     (json_int_t)report->parameter_sets, "before_first_key", (json_int_t)report->before_first_key,
-                     "junk", (json_int_t)report->junk, "bytes", (json_int_t)report->bytes,
-                     "missing", (json_int_t)sequence->missing, "duplicates", (json_int_t)sequence->duplicates,
-                     "reordered", (json_int_t)sequence->reordered, "sequence_restarts",
-                     (json_int_t)sequence->restarts, "repaired", (json_int_t)report->repaired, "clock_jumps",
-                     (json_int_t)report->clock_jumps, "rebuilt", (json_int_t)report->rebuilt);
+    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "messages",
+                     (json_int_t)report->messages, "frames", (json_int_t)report->frames, "key_frames",
+                     (json_int_t)report->key_frames, "parameter_sets", (json_int_t)report->parameter_sets,
+                     "before_first_key", (json_int_t)report->before_first_key, "junk", (json_int_t)report->junk,
+                     "bytes", (json_int_t)report->bytes, "missing", (json_int_t)sequence->missing, "duplicates",
+                     (json_int_t)sequence->duplicates, "reordered", (json_int_t)sequence->reordered,
+                     "sequence_restarts", (json_int_t)sequence->restarts, "repaired", (json_int_t)report->repaired,
+                     "clock_jumps", (json_int_t)report->clock_jumps, "rebuilt", (json_int_t)report->rebuilt);
 }
 
 int ch_report_to_json(const struct ch_report *report, json_t *session)
@@ -268,7 +267,7 @@ int ch_report_to_json(const struct ch_report *report, json_t *session)
     rc |= json_object_set(session, "repairs", report->repairs);
     rc |= json_object_set_new(session, "clock", clock_json(report));
     rc |= json_object_set_new(session, "frame_rate", rate);
-    rc |= json_object_set_new(session, "lists_truncated",
-                              json_boolean(report->truncated || report->sequence.truncated));
+    rc |=
+        json_object_set_new(session, "lists_truncated", json_boolean(report->truncated || report->sequence.truncated));
     return rc ? -ENOMEM : 0;
 }

@@ -20,16 +20,16 @@ struct ch_report {
     uint64_t repaired, clock_jumps, rebuilt;
     struct ch_sequence sequence;
     // Lists, bounded; `truncated` if something did not fit
-    json_t *gaps, *repairs;    // owned
+    json_t *gaps, *repairs; // owned
     bool truncated;
     // Times of pictures
     uint64_t last_device_ms;
-    bool any_picture, timed;   // timed: the last picture's clock is known
+    bool any_picture, timed;                   // timed: the last picture's clock is known
     int64_t first_arrival_us, last_arrival_us; // of pictures
     uint64_t rate_first_device_ms, rate_last_device_ms;
     int64_t max_pts, last_dts, longest_gap_ticks;
     struct ch_pace pace;
-    int64_t base_ticks;        // pts - 90 * device time, while the clock runs undisturbed
+    int64_t base_ticks;                   // pts - 90 * device time, while the clock runs undisturbed
     struct ch_clockmap clock, best_clock; // of this stretch of the device's clock; of the longest so far
 };
 

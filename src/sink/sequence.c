@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_GAP (1 << 20)  // a larger step forward is a new count, not a million lost frames
-#define MAX_BACK 1024      // a larger step backward likewise
-#define RESTART_RUN 8      // so many old numbers that count up are no repetition but a new count
+#define MAX_GAP (1 << 20) // a larger step forward is a new count, not a million lost frames
+#define MAX_BACK 1024     // a larger step backward likewise
+#define RESTART_RUN 8     // so many old numbers that count up are no repetition but a new count
 
 void ch_sequence_deinit(struct ch_sequence *sequence)
 {
@@ -39,8 +39,7 @@ static void insert_range(struct ch_sequence *sequence, size_t at, struct ch_sequ
 static void remove_range(struct ch_sequence *sequence, size_t at)
 {
     sequence->range_count--;
-    memmove(sequence->ranges + at, sequence->ranges + at + 1,
-            (sequence->range_count - at) * sizeof *sequence->ranges);
+    memmove(sequence->ranges + at, sequence->ranges + at + 1, (sequence->range_count - at) * sizeof *sequence->ranges);
 }
 
 // Takes a late number out of the range that misses it. False if none does.

@@ -17,18 +17,18 @@ enum ch_sequence_verdict {
 
 struct ch_sequence_range {
     uint32_t first, last;
-    int64_t at;            // caller's mark of where it was noticed
+    int64_t at; // caller's mark of where it was noticed
 };
 
 struct ch_sequence {
     bool started;
     uint32_t expected;
-    unsigned back_run;     // numbers in a row, each one more than the last, that had come before
-    uint32_t last_back;    // the newest of them
+    unsigned back_run;  // numbers in a row, each one more than the last, that had come before
+    uint32_t last_back; // the newest of them
     uint64_t missing, duplicates, reordered, restarts;
     struct ch_sequence_range *ranges; // missing ones in order of notice, owned
     size_t range_count, range_capacity;
-    bool truncated;        // there were more ranges than are listed
+    bool truncated; // there were more ranges than are listed
 };
 
 // Takes the next number. *missing_before is what CH_SEQUENCE_GAP found missing. Zero-initialise first.

@@ -39,8 +39,9 @@ static json_t *files_json(const struct ch_session_facts *facts, json_t **index)
     *index = json_null();
     for (size_t i = 0; i < facts->file_count; i++) {
         const struct ch_session_file *file = &facts->files[i];
-        json_t *entry = json_pack("{s:s,s:s,s:I,s:I,s:b}", "name", file->name, "kind", kind_names[file->kind], "bytes",
-                                  (json_int_t)file->bytes, "frames", (json_int_t)file->frames, "damaged", file->damaged);
+        json_t *entry =
+            json_pack("{s:s,s:s,s:I,s:I,s:b}", "name", file->name, "kind", kind_names[file->kind], "bytes",
+                      (json_int_t)file->bytes, "frames", (json_int_t)file->frames, "damaged", file->damaged);
         if (file->kind == CH_FILE_MP4) {
             json_object_set_new(entry, "width", json_integer(file->width));
             json_object_set_new(entry, "height", json_integer(file->height));

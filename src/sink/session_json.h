@@ -15,9 +15,9 @@ enum ch_file_kind { CH_FILE_MP4, CH_FILE_H264, CH_FILE_INDEX };
 struct ch_session_file {
     char name[32];
     enum ch_file_kind kind;
-    uint64_t bytes, frames;      // frames: pictures of an MP4, messages of a stream.h264, records of an index
-    uint32_t width, height;      // MP4
-    char sha256[65];             // index; empty otherwise
+    uint64_t bytes, frames; // frames: pictures of an MP4, messages of a stream.h264, records of an index
+    uint32_t width, height; // MP4
+    char sha256[65];        // index; empty otherwise
     bool damaged;
 };
 

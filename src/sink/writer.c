@@ -22,7 +22,7 @@
 
 // A file that only grows: stream.h264 or frames.idx.
 struct growing {
-    int fd;                // -1: none
+    int fd; // -1: none
     unsigned number;
     char name[32];
     uint64_t end, items;
@@ -38,14 +38,14 @@ struct ch_writer {
     EVP_MD_CTX *index_hash;
     struct ch_part part;
     bool part_dirty, part_error;
-    unsigned parts;        // made so far
+    unsigned parts; // made so far
     struct ch_report report;
     struct ch_record last_picture;
     bool any_picture;
-    int64_t base_ticks;    // of the session's first picture on the stream's timeline
+    int64_t base_ticks; // of the session's first picture on the stream's timeline
     int64_t synced_us;
-    int failed;            // the error that ended the session
-    char damage[128];      // what the verdict says of the first damaged file
+    int failed;       // the error that ended the session
+    char damage[128]; // what the verdict says of the first damaged file
     struct ch_session_file files[CH_SESSION_MAX_FILES];
     size_t file_count;
     // Scratch for a batch.
@@ -109,8 +109,12 @@ static void finish_part(struct ch_writer *writer, bool damaged, size_t unindexed
         }
     }
     int64_t bytes = ch_file_size(part->fd);
-    struct ch_session_file entry = {.kind = CH_FILE_MP4, .bytes = bytes > 0 ? (uint64_t)bytes : 0, .frames = part->frames,
-                                    .width = part->params->width, .height = part->params->height, .damaged = damaged};
+    struct ch_session_file entry = {.kind = CH_FILE_MP4,
+                                    .bytes = bytes > 0 ? (uint64_t)bytes : 0,
+                                    .frames = part->frames,
+                                    .width = part->params->width,
+                                    .height = part->params->height,
+                                    .damaged = damaged};
     memcpy(entry.name, part->name, sizeof entry.name);
     list_file(writer, &entry);
     ch_part_close(part);
@@ -362,7 +366,8 @@ static void part_not_begun(struct ch_writer *writer, int error)
                      writer->options.root_path, writer->id, strerror(-error));
     writer->part_error = true;
     if (!writer->damage[0])
-        snprintf(writer->damage, sizeof writer->damage, "a part of stream.mp4 could not be begun: %s", strerror(-error));
+        snprintf(writer->damage, sizeof writer->damage, "a part of stream.mp4 could not be begun: %s",
+                 strerror(-error));
 }
 
 // Whether this frame goes into an MP4 part, opening one where it must begin.
@@ -546,7 +551,7 @@ static void plan(struct ch_writer *writer, struct ch_frame *frame, struct ch_rec
         writer->any_picture = true;
     *record = make_record(writer, frame);
     if (first) // the session's time begins with its first picture, whatever was before
-        record->flags &= (uint16_t)~(CH_FRAME_JUMP | CH_FRAME_REPAIRED);
+        record->flags &= (uint16_t) ~(CH_FRAME_JUMP | CH_FRAME_REPAIRED);
     if (first && !in_part && (record->flags & CH_FRAME_PICTURE) && !writer->part_error)
         record->flags |= CH_FRAME_BEFORE_KEY;
     if (!in_part)
@@ -626,9 +631,14 @@ void ch_writer_end(struct ch_writer **taken, const char *end_reason, struct ch_s
         snprintf(writer->damage, sizeof writer->damage, "the session could not go on: %s", strerror(-writer->failed));
     summary->verdict = ch_session_judge(&writer->report, false, writer->damage[0], writer->damage, summary->reason);
     struct ch_session_facts facts = {
-        .id = writer->id, .end_reason = writer->failed ? "damaged" : end_reason, .verdict = summary->verdict,
-        .reason = summary->reason, .started_us = writer->options.started_us, .files = writer->files,
-        .file_count = writer->file_count, .report = &writer->report,
+        .id = writer->id,
+        .end_reason = writer->failed ? "damaged" : end_reason,
+        .verdict = summary->verdict,
+        .reason = summary->reason,
+        .started_us = writer->options.started_us,
+        .files = writer->files,
+        .file_count = writer->file_count,
+        .report = &writer->report,
     };
     rc = ch_session_json_fill(writer->json, &facts);
     if (rc == 0)

@@ -15,13 +15,13 @@
 #define CH_SESSION_ID_BYTES 128
 
 struct ch_writer_options {
-    int root;                     // recordings folder, borrowed
-    const char *root_path;        // for log lines
-    bool h264;                    // keep stream.h264
-    int64_t sync_us;              // fdatasync at least this often while data comes
-    const char *client;           // first half of the folder's name
+    int root;                                                        // recordings folder, borrowed
+    const char *root_path;                                           // for log lines
+    bool h264;                                                       // keep stream.h264
+    int64_t sync_us;                                                 // fdatasync at least this often while data comes
+    const char *client;                                              // first half of the folder's name
     const char *camera_name, *address, *device_model, *capabilities; // for session.json; capabilities: JSON or NULL
-    int64_t started_us;           // wall clock
+    int64_t started_us;                                              // wall clock
 };
 
 struct ch_writer;
@@ -39,7 +39,7 @@ struct ch_session_summary {
     char reason[128];
     uint64_t frames, missing, bytes;
     int64_t duration_ticks;
-    bool has_video;               // at least one picture in stream.mp4 or a further part
+    bool has_video; // at least one picture in stream.mp4 or a further part
     char first_part[32];
 };
 // Ends all files, writes session.json, frees *writer. end_reason as in session.json.

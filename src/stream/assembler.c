@@ -14,18 +14,18 @@
 // A PPS that decoders do not have from the init segment.
 struct inband {
     unsigned id;
-    bool fresh;   // no picture has carried it yet
-    bool here;    // in the message at hand
+    bool fresh; // no picture has carried it yet
+    bool here;  // in the message at hand
     size_t size;
     uint8_t *data;
 };
 
 struct ch_assembler {
     struct ch_h264_sets *sets;
-    struct ch_params *params;    // in force; NULL before the first key frame
+    struct ch_params *params; // in force; NULL before the first key frame
     struct ch_h264_poc poc;
     bool sps_dirty[CH_H264_MAX_SPS]; // differs from the configuration's
-    bool renew;                  // too many in-band sets: make a new configuration
+    bool renew;                      // too many in-band sets: make a new configuration
     struct inband inband[MAX_INBAND];
     size_t inband_count;
     // Scratch for one message.
@@ -180,8 +180,10 @@ static struct ch_params *make_params(const struct ch_h264_sets *sets, const stru
     if (!params)
         return NULL;
     *params = (struct ch_params){
-        .width = sps->width, .height = sps->height,
-        .sar_width = sps->sar_width, .sar_height = sps->sar_height,
+        .width = sps->width,
+        .height = sps->height,
+        .sar_width = sps->sar_width,
+        .sar_height = sps->sar_height,
         .reorder_depth = ch_h264_reorder_depth(sps),
         .nominal_step_ticks = DEFAULT_STEP_TICKS,
         .avcc_bytes = bytes,

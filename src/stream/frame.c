@@ -133,10 +133,10 @@ static int pack_raw(struct ch_frame *frame)
 }
 
 struct layout {
-    size_t side_bytes;   // what lies outside the sample and must be copied away
+    size_t side_bytes; // what lies outside the sample and must be copied away
     size_t sample_bytes;
     size_t pieces;
-    size_t moved_left;   // how far the first NAL unit moves, at most
+    size_t moved_left; // how far the first NAL unit moves, at most
 };
 
 static struct layout measure(const struct ch_frame *frame, const struct ch_nal *nals, const bool *in_sample,
@@ -185,8 +185,8 @@ static void note_pieces(struct ch_frame *frame, const struct ch_nal *nals, const
             data = side;
             side += nals[i].size;
         }
-        *piece++ = (struct ch_piece){.data = data, .size = (uint32_t)nals[i].size, .zeros = (uint32_t)zeros,
-                                     .code = zeros > 0};
+        *piece++ = (struct ch_piece){
+            .data = data, .size = (uint32_t)nals[i].size, .zeros = (uint32_t)zeros, .code = zeros > 0};
     }
     size_t tail = tail_bytes(frame, &nals[count - 1]);
     const uint8_t *behind = payload + frame->payload_bytes - tail;
@@ -312,7 +312,10 @@ static size_t put_vector(struct iovec *out, const uint8_t *data, size_t size)
 {
     if (size == 0)
         return 0;
-    union { const uint8_t *in; void *out; } cast = {.in = data}; // iovec has no const form
+    union {
+        const uint8_t *in;
+        void *out;
+    } cast = {.in = data}; // iovec has no const form
     *out = (struct iovec){.iov_base = cast.out, .iov_len = size};
     return 1;
 }

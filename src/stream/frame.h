@@ -21,14 +21,14 @@
 enum ch_frame_flags { // as written to frames.idx
     CH_FRAME_KEY = 1,
     CH_FRAME_PICTURE = 2,
-    CH_FRAME_PARAMETERS = 4,     // parameter sets and no picture
-    CH_FRAME_BEFORE_KEY = 8,     // no key frame came before it
-    CH_FRAME_REPAIRED = 16,      // its time was shifted
-    CH_FRAME_JUMP = 32,          // the device's clock jumped before it
-    CH_FRAME_DUPLICATE = 64,     // sequence number seen before (set by the recorder's report)
-    CH_FRAME_REORDERED = 128,    // sequence number late (likewise)
-    CH_FRAME_JUNK = 256,         // no NAL unit found, or too many
-    CH_FRAME_REBUILT = 512,      // record rebuilt from the MP4 after a crash: sequence and arrival unknown
+    CH_FRAME_PARAMETERS = 4,  // parameter sets and no picture
+    CH_FRAME_BEFORE_KEY = 8,  // no key frame came before it
+    CH_FRAME_REPAIRED = 16,   // its time was shifted
+    CH_FRAME_JUMP = 32,       // the device's clock jumped before it
+    CH_FRAME_DUPLICATE = 64,  // sequence number seen before (set by the recorder's report)
+    CH_FRAME_REORDERED = 128, // sequence number late (likewise)
+    CH_FRAME_JUNK = 256,      // no NAL unit found, or too many
+    CH_FRAME_REBUILT = 512,   // record rebuilt from the MP4 after a crash: sequence and arrival unknown
 };
 
 #define CH_FRAME_HEAD_ROOM (14u + CH_MP4_FRAGMENT_HEADER_BYTES) // WebSocket head, moof and mdat header
@@ -49,24 +49,24 @@ struct ch_frame {
     atomic_uint refs;
     uint32_t flags;
     uint32_t sequence;
-    uint32_t payload_bytes;      // Annex B
+    uint32_t payload_bytes; // Annex B
     uint64_t device_ms;
     int64_t arrival_wall_us, arrival_mono_us;
     int64_t pts_ticks, dts_ticks; // on the stream's timeline; pictures only
     int32_t poc;
     bool has_poc;
-    uint64_t hash;               // XXH3-64 of the NAL units that count (docs/session-format.md)
-    uint64_t number;             // position in the stream's log
-    struct ch_params *params;    // of a picture behind the first key frame; owned reference
-    uint8_t *sample;             // length-prefixed NAL units, CH_FRAME_HEAD_ROOM writable bytes in front of them
-                                 // for whoever sends it first; NULL if there is no sample
+    uint64_t hash;            // XXH3-64 of the NAL units that count (docs/session-format.md)
+    uint64_t number;          // position in the stream's log
+    struct ch_params *params; // of a picture behind the first key frame; owned reference
+    uint8_t *sample;          // length-prefixed NAL units, CH_FRAME_HEAD_ROOM writable bytes in front of them
+                              // for whoever sends it first; NULL if there is no sample
     uint32_t sample_bytes;
     uint32_t piece_count;
-    struct ch_piece *pieces;     // the Annex B payload
+    struct ch_piece *pieces; // the Annex B payload
     struct ch_piece inline_pieces[CH_FRAME_INLINE_PIECES];
-    uint8_t *side;               // copies of parameter sets and the like, outside the sample; owned
-    uint8_t *overflow;           // the sample, where it did not fit in place; owned
-    size_t message_bytes;        // capacity of `message`
+    uint8_t *side;        // copies of parameter sets and the like, outside the sample; owned
+    uint8_t *overflow;    // the sample, where it did not fit in place; owned
+    size_t message_bytes; // capacity of `message`
     uint8_t *message;
     uint8_t room[];
 };

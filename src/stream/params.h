@@ -12,8 +12,8 @@ struct ch_params {
     atomic_uint refs;
     char codec[CH_H264_CODEC_STRING_BYTES]; // RFC 6381
     uint32_t width, height, sar_width, sar_height;
-    unsigned reorder_depth;                 // ch_h264_reorder_depth
-    uint32_t nominal_step_ticks;            // by the VUI's timing, or of 30 frames/s
+    unsigned reorder_depth;      // ch_h264_reorder_depth
+    uint32_t nominal_step_ticks; // by the VUI's timing, or of 30 frames/s
     size_t avcc_bytes;
     uint8_t avcc[];
 };

@@ -18,17 +18,17 @@ struct ch_stream {
     struct ch_frame **ring;
     size_t capacity;
     uint64_t first, head;
-    uint64_t newest_key;     // number of the newest key frame; only if has_key
-    uint64_t newest_start;   // the same, or of the parameter sets right before it
+    uint64_t newest_key;   // number of the newest key frame; only if has_key
+    uint64_t newest_start; // the same, or of the parameter sets right before it
     bool has_key;
-    bool outgrown;           // the newest GOP went over its limits: nothing is kept until a key frame comes
-    uint64_t gop_bytes;      // from the newest key frame on
-    uint64_t fence;          // frames before it belong to a session that ended
+    bool outgrown;      // the newest GOP went over its limits: nothing is kept until a key frame comes
+    uint64_t gop_bytes; // from the newest key frame on
+    uint64_t fence;     // frames before it belong to a session that ended
     struct ch_cursor *cursors;
     struct ch_params *params;
     struct ch_frame *sets[CH_STREAM_SETS]; // the newest run of messages that hold parameter sets only
     size_t sets_count;
-    bool sets_open;          // the newest message belongs to that run
+    bool sets_open; // the newest message belongs to that run
     int64_t last_mono_us;
     struct ch_stream_counts counts;
 };
@@ -229,9 +229,14 @@ int ch_stream_append(struct ch_stream *stream, struct ch_frame **taken, size_t m
     struct ch_timeline_picture picture = {.user = frame, .bystander = !frame->sample};
     if (frame->sample) {
         picture = (struct ch_timeline_picture){
-            .user = frame, .device_ms = frame->device_ms, .arrival_us = mono_us,
-            .key = frame->flags & CH_FRAME_KEY, .has_poc = frame->has_poc, .poc = frame->poc,
-            .depth = frame->params->reorder_depth, .nominal_step_ticks = frame->params->nominal_step_ticks,
+            .user = frame,
+            .device_ms = frame->device_ms,
+            .arrival_us = mono_us,
+            .key = frame->flags & CH_FRAME_KEY,
+            .has_poc = frame->has_poc,
+            .poc = frame->poc,
+            .depth = frame->params->reorder_depth,
+            .nominal_step_ticks = frame->params->nominal_step_ticks,
         };
     } else if (frame->flags & CH_FRAME_PARAMETERS) {
         ch_timeline_expect_new_clock(&stream->timeline); // encoders send these of their own when they start

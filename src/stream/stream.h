@@ -19,8 +19,8 @@ struct ch_stream;
 struct ch_cursor {
     void (*wake)(struct ch_cursor *cursor); // the head moved; must not append, attach or detach
     void *context;
-    bool lossless;       // frames from here on are kept whatever it costs
-    uint64_t next;       // number of the next frame to read
+    bool lossless; // frames from here on are kept whatever it costs
+    uint64_t next; // number of the next frame to read
     struct ch_stream *stream;
     struct ch_cursor *following;
 };

@@ -241,9 +241,7 @@ static void hold_and_order(struct ch_timeline *tl, struct ch_timeline_held *held
             }
         break;
     case CH_ORDER_PRESENTATION:
-    case CH_ORDER_SAME:
-        settle(tl);
-        break;
+    case CH_ORDER_SAME: settle(tl); break;
     }
 }
 

@@ -33,9 +33,9 @@
 
 struct ch_timeline_picture {
     void *user;
-    bool bystander;              // not a picture: has no time, only keeps its place among them
+    bool bystander; // not a picture: has no time, only keeps its place among them
     uint64_t device_ms;
-    int64_t arrival_us;          // monotonic
+    int64_t arrival_us; // monotonic
     bool key, has_poc;
     int32_t poc;
     unsigned depth;              // reorder depth of its SPS
@@ -52,29 +52,36 @@ struct ch_timeline {
     bool started;
     uint64_t last_device_ms;
     int64_t last_arrival_us;
-    int64_t last_ticks;          // unrepaired time of the last picture
-    int64_t delay_us;            // arrival minus device time of the last picture, on an arbitrary base
-    int64_t least_delay_us[2];   // of the present and the previous half minute
+    int64_t last_ticks;        // unrepaired time of the last picture
+    int64_t delay_us;          // arrival minus device time of the last picture, on an arbitrary base
+    int64_t least_delay_us[2]; // of the present and the previous half minute
     int64_t least_since_us;
-    bool new_clock;              // the encoder may have been started anew
-    struct ch_pace pace;         // steps of the device's clock
+    bool new_clock;      // the encoder may have been started anew
+    struct ch_pace pace; // steps of the device's clock
     // Order
     enum ch_timeline_order order;
-    unsigned depth, calm;        // pictures in a row without reordering
+    unsigned depth, calm; // pictures in a row without reordering
     struct ch_timeline_held {
         struct ch_timeline_picture picture;
         int64_t ticks;
         bool timed;
-    } held[CH_TIMELINE_HOLD];    // in decoding order; `timed` ones have their pts
-    struct { bool has_poc; int32_t poc; int64_t ticks; } last; // picture pushed
+    } held[CH_TIMELINE_HOLD]; // in decoding order; `timed` ones have their pts
+    struct {
+        bool has_poc;
+        int32_t poc;
+        int64_t ticks;
+    } last; // picture pushed
     unsigned held_count;
     int64_t stamps[CH_TIMELINE_HOLD]; // times of held pictures not yet dealt out, ascending
     unsigned stamp_count;
-    struct { int32_t poc; int64_t pts; } recent[CH_TIMELINE_DEPTH]; // of this coded video sequence
+    struct {
+        int32_t poc;
+        int64_t pts;
+    } recent[CH_TIMELINE_DEPTH]; // of this coded video sequence
     unsigned recent_count;
     int64_t max_pts;
-    int64_t floor;               // no picture of this coded video sequence is shown up to here
-    unsigned lead;               // ticks to leave free before the next picture
+    int64_t floor; // no picture of this coded video sequence is shown up to here
+    unsigned lead; // ticks to leave free before the next picture
     // Decode times
     int64_t window[CH_TIMELINE_DEPTH + 1]; // sorted presentation times not yet used as decode times
     unsigned window_count, window_depth, primed;

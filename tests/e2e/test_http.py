@@ -42,7 +42,8 @@ class Files(HubTest):
         for value, first, last in (('bytes=0-0', 0, 0), ('bytes=0-99', 0, 99), ('bytes=100-', 100, size - 1),
                                    ('bytes=-50', size - 50, size - 1), ('bytes=%d-' % (size - 1), size - 1, size - 1),
                                    ('bytes=10-%d' % (size * 2), 10, size - 1), ('bytes=-%d' % (size * 2), 0, size - 1),
-                                   ('bytes=0-', 0, size - 1), ('BYTES=5-6', 5, 6), ('bytes=5-99999999999999999', 5, size - 1)):
+                                   ('bytes=0-', 0, size - 1), ('BYTES=5-6', 5, 6),
+                                   ('bytes=5-99999999999999999', 5, size - 1)):
             with self.subTest(value=value):
                 status, fields, body = self.get({'Range': value})
                 self.assertEqual(status, 206)
@@ -127,7 +128,8 @@ class Refused(HubTest):
 
     def raw(self, target, method='GET', extra=''):
         peer = self.peer(self.hub)
-        peer.send(('%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s\r\n' % (method, target, extra)).encode('latin1'))
+        request = '%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s\r\n' % (method, target, extra)
+        peer.send(request.encode('latin1'))
         return peer.response(head_only=method == 'HEAD')
 
     def assert_json_error(self, answer, *statuses):
@@ -142,7 +144,8 @@ class Refused(HubTest):
         for target in ('/recordings/../secret', '/recordings/%s/../../secret' % sid, '/recordings/%2e%2e/secret',
                        '/recordings/%s/%%2e%%2e/%%2e%%2e/secret' % sid, '/recordings/%s/..%%2f..%%2fsecret' % sid,
                        '/recordings/..%2fsecret', '/recordings//etc/passwd', '/recordings/%2fetc%2fpasswd',
-                       '/recordings/%s//etc/passwd' % sid, '/recordings/./%s/../../secret' % sid, '/recordings/top-secret',
+                       '/recordings/%s//etc/passwd' % sid, '/recordings/./%s/../../secret' % sid,
+                       '/recordings/top-secret',
                        '/recordings/../recordings/%s/stream.mp4' % sid, '/recordings/.', '/recordings/..',
                        '/recordings/%s/.' % sid, '/recordings/%s/..' % sid, '/recordings/%s/%%00' % sid,
                        '/recordings/%s/stream.mp4%%00.jpg' % sid, '/recordings/%s/stream.mp4/' % sid,
@@ -229,7 +232,8 @@ class Connections(HubTest):
 
     def test_close_is_honoured(self):
         hub = self.start_hub()
-        for request in (b'GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', b'GET /healthz HTTP/1.0\r\n\r\n'):
+        for request in (b'GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
+                        b'GET /healthz HTTP/1.0\r\n\r\n'):
             peer = self.peer(hub)
             peer.send(request)
             self.assertEqual(peer.response()[0], 200)

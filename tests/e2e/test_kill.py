@@ -69,7 +69,7 @@ class KillTest(HubTest):
         report = session.report()
         self.assertEqual((report['verdict'], report['end_reason']), ('recovered', 'interrupted'))
         if wanted:
-            options = [] if '-0_' in session.id else ['--no-decode']  # decoded as it lay; again for one in three
+            options = [] if '-0_' in session.id else ['--no-decode']  # decoded as it lay; again for one in two
             check = media.mp4check(session.path('stream.mp4'), '--layout', 'prog', '--expect', expectation, *options)
             self.assertEqual(check['errors'], [], '%s recovered' % session.id)
             packets = media.packets(session.path('stream.mp4'))
@@ -85,18 +85,18 @@ class KillTest(HubTest):
         expected = {}
         for number in range(count):
             hub = self.start_hub('--sync-interval', '1')
-            names = ['k%02d-%d' % (number, n) for n in range(3)]
+            names = ['k%02d-%d' % (number, n) for n in range(2)]
             begin = time.monotonic()
             cams = self.begin(hub, names, clip, dice)
             self.assertLess(time.monotonic() - begin, 2, 'new cameras wait for the recovery')
-            hub.wait_session('k%02d-' % number, 3)
+            hub.wait_session('k%02d-' % number, 2)
             time.sleep(dice.uniform(0.05, 2.2))
             for name, wanted in zip(names, self.kill_and_note(hub, cams)):
                 session = hub.sessions(name + '_')[0]
                 expected[session.id] = (self.expectation(name, wanted), wanted)
                 self.check_as_it_lies(session, *expected[session.id])
         hub = self.start_hub()
-        sessions = hub.wait_finished(3 * count, timeout=60)
+        sessions = hub.wait_finished(2 * count, timeout=60)
         for session in sessions:
             self.check_recovered(session, *expected[session.id])
         self.assert_alive(hub)
@@ -135,7 +135,7 @@ class Recovery(KillTest):
         cam = self.camera(hub, 'fresh')
         cam.record(messages)
         self.assertLess(time.monotonic() - begin, 2)
-        wait_until(lambda: len(hub.sessions('fresh')) == 1 and media_ready(hub.sessions('fresh')[0]), 3, 'new recording')
+        wait_until(lambda: any(media_ready(s) for s in hub.sessions('fresh')), 3, 'new recording')
 
     def test_recovered_with_thumbnail(self):
         messages = phone(1).phone()
@@ -218,7 +218,7 @@ class Recovery(KillTest):
         time.sleep(0.6)
         hub.kill()
         session = hub.sessions('many')[0]
-        for number in range(60):
+        for number in range(40):
             shutil.copytree(session.folder, os.path.join(hub.recordings, 'many_20260101_%06d' % number))
         for delay in (0, 0.005, 0.02, 0.03, 0.05):
             hub = self.start_hub()
@@ -226,8 +226,10 @@ class Recovery(KillTest):
             hub.signal(signal.SIGTERM)
             self.assertEqual(hub.wait_exit(5), 0, 'exit code')
         hub = self.start_hub()
-        for session in hub.wait_finished(61):
-            self.assertEqual(session.verdict(), 'recovered')
+        sessions = hub.wait_finished(41)
+        for session in sessions:
+            self.assertEqual((session.verdict(), session.problems()), ('recovered', []))
+        for session in sessions[::8]:
             self.assert_times(session, messages)
 
     def test_finished_sessions_are_left_alone(self):

@@ -146,7 +146,8 @@ class Push(HubTest):
         hub.type('start 4:3 1 5')
         sessions = hub.wait_session('room', 5, timeout=15)
         for session in sessions:
-            wait_until(lambda: session.has('frames.idx') and len(session.records()) > 5, 15, 'frames of %s' % session.id)
+            wait_until(lambda: session.has('frames.idx') and len(session.records()) > 5, 15,
+                       'frames of %s' % session.id)
         hub.type('stop')
         for session in hub.wait_finished(5):
             self.assert_sound(session)

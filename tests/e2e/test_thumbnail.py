@@ -65,7 +65,8 @@ class Thumbnails(HubTest):
         wait_until(lambda: not processes.zombies(hub.pid), 3, lambda: 'zombies: %s' % processes.zombies(hub.pid))
         if session.has('thumbnail.jpg'):
             self.assertIsNotNone(media.jpeg_size(session.read('thumbnail.jpg')), 'a broken thumbnail.jpg')
-        self.assertEqual([n for n in os.listdir(session.folder) if n.startswith('thumbnail') and n != 'thumbnail.jpg'], [])
+        left = [n for n in os.listdir(session.folder) if n.startswith('thumbnail') and n != 'thumbnail.jpg']
+        self.assertEqual(left, [])
         self.assertLess(processes.resident_bytes(hub.pid), 200 << 20)
 
     def test_crash(self):

@@ -304,7 +304,8 @@ class Framing(HubTest):
         hub = self.start_hub()
         peer = self.peer(hub)
         peer.send(b'POST /android-cam HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n'
-                  b'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nContent-Length: 0\r\n\r\n')
+                  b'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n'
+                  b'Content-Length: 0\r\n\r\n')
         self.assertIn(peer.response()[0], (400, 404, 405))
 
 
@@ -404,7 +405,7 @@ class HalfDead(HubTest):
                 except OSError:
                     pass  # refused in the middle of it
                 answer = peer.closed()
-                self.assertTrue(answer == b'' or answer.startswith(b'HTTP/1.1 4') or answer.startswith(b'HTTP/1.1 5'), answer[:60])
+                self.assertTrue(answer == b'' or answer.startswith((b'HTTP/1.1 4', b'HTTP/1.1 5')), answer[:60])
         self.check_witness()
 
     @weight(14)

@@ -35,7 +35,10 @@ static void mutate(uint8_t *data, size_t *size, uint32_t *random)
         case 0: data[at] ^= (uint8_t)(1u << next_random(random) % 8); break;
         case 1: data[at] = (uint8_t[]){0, 1, 3, 127, 128, 255}[next_random(random) % 6]; break;
         case 2: *size = at; break;
-        default: memmove(data + at, data + at + 1, *size - at - 1); --*size; break;
+        default:
+            memmove(data + at, data + at + 1, *size - at - 1);
+            --*size;
+            break;
         }
     }
 }

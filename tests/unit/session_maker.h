@@ -189,6 +189,27 @@ static inline struct show *odd_show(void)
     return show;
 }
 
+// The PPS changes in mid-stream, alone and again with pictures: it stays in the samples from there on.
+static inline struct show *changing_show(void)
+{
+    struct show *show = new_show();
+    struct recipe recipe = BASELINE;
+    add_sets(show, &recipe);
+    for (size_t i = 0; i < 20; i++) {
+        struct message *message = add_picture(show, &recipe, i % 5 == 0, 40, 40 + i);
+        if (i % 7 != 6)
+            continue;
+        struct message picture = *message; // a new PPS in front of it
+        struct unit pps = make_pps(0, 0, false);
+        pps.data[pps.size - 1] ^= 0x10; // another chroma_qp_index_offset or flag: other bytes, still a PPS
+        message->size = 0;
+        put_unit(message, 3, &pps);
+        memcpy(message->data + message->size, picture.data, picture.size);
+        message->size += picture.size;
+    }
+    return show;
+}
+
 // --- folders --------------------------------------------------------------------------------------
 
 struct place {

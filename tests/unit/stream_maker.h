@@ -30,8 +30,10 @@ static inline void put(struct buffer *buffer, const void *data, size_t size)
 
 static inline void put_zeros(struct buffer *buffer, size_t count)
 {
-    while (count-- > 0)
-        put(buffer, "", 1);
+    static const uint8_t zeros[4096];
+    for (; count > sizeof zeros; count -= sizeof zeros)
+        put(buffer, zeros, sizeof zeros);
+    put(buffer, zeros, count);
 }
 
 // A start code of `zeros` zeros and 01, and a NAL unit.
