@@ -59,7 +59,7 @@ class Step:
 
 def ingest_round(place, plan, side, options, rate):
     seconds = options["window"] / 1000 + options["warmup"] / 1000 + 0.3
-    reserve = (1.5 * GIB * seconds) if rate == 0 else rate * options["cameras"] * WIRE_BYTES * seconds * 2
+    reserve = plan.pick(5 * GIB, 3 * GIB) if rate == 0 else rate * options["cameras"] * WIRE_BYTES * seconds * 2
     load = measure(place, side(), options, reserve)
     window = load["window"]
     if window["received_bytes"] <= 0:
@@ -148,7 +148,7 @@ def ingest(place, plan, name, cameras, rate, h264, with_original=False):
     step = Step(name, f"ingest: {cameras} cameras, 20 kB messages, {pace}; {files}")
     options = {"cameras": cameras, "size": MESSAGE_BYTES, "rate": rate,
                "warmup": plan.pick(1000 if rate else 500, 500),
-               "window": plan.pick(4000 if rate else 2000, 1000)}
+               "window": plan.pick(3000 if rate else 2000, 1000)}
     if rate == 0:
         options["gate"] = True
     floor = Floor(place, 2 if h264 else 1).name

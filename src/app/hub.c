@@ -127,6 +127,15 @@ static void on_tick(uv_timer_t *timer)
         ch_session_tick(session);
 }
 
+void ch_hub_sessions_changed(struct ch_hub *hub)
+{
+    bool wanted = hub->sessions, active = uv_is_active((uv_handle_t *)&hub->tick);
+    if (wanted && !active && !uv_is_closing((uv_handle_t *)&hub->tick))
+        uv_timer_start(&hub->tick, on_tick, CH_FLUSH_US / 1000, CH_FLUSH_US / 1000);
+    else if (!wanted && active)
+        uv_timer_stop(&hub->tick);
+}
+
 // --- life ---
 
 int ch_hub_start(struct ch_hub *hub, const struct ch_options *options, uv_loop_t *loop)
@@ -159,7 +168,6 @@ int ch_hub_start(struct ch_hub *hub, const struct ch_options *options, uv_loop_t
     uv_timer_start(&hub->housekeeping, on_housekeeping, HOUSEKEEPING_MS, HOUSEKEEPING_MS);
     uv_timer_init(loop, &hub->tick);
     hub->tick.data = hub;
-    uv_timer_start(&hub->tick, on_tick, CH_FLUSH_US / 1000, CH_FLUSH_US / 1000);
     ch_recovery_start(hub);
     return 0;
 

@@ -28,6 +28,7 @@ static struct ch_session *add_session(struct ch_hub *hub, const char *name)
     if (session->next)
         session->next->self = &session->next;
     hub->sessions = session;
+    ch_hub_sessions_changed(hub);
     return session;
 }
 
@@ -38,6 +39,7 @@ static void free_session(struct ch_session *session)
     if (session->next)
         session->next->self = session->self;
     free(session);
+    ch_hub_sessions_changed(hub);
     ch_hub_check_stopped(hub);
 }
 

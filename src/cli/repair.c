@@ -38,14 +38,10 @@ static struct outcome outcome_of(int rc, const struct ch_session_summary *summar
     case 0:
         return (struct outcome){"repaired", ch_verdict_name(summary->verdict), summary->reason,
                                 summary->verdict == CH_VERDICT_DAMAGED ? CH_EXIT_FAILED : CH_EXIT_OK};
-    case -EALREADY:
-        return (struct outcome){"nothing", NULL, "nothing to repair", CH_EXIT_OK};
-    case -ENOENT:
-        return (struct outcome){"nothing", NULL, "not a session of this program", CH_EXIT_OK};
-    case -EBUSY:
-        return (struct outcome){"busy", NULL, "it is being recorded", CH_EXIT_OK};
-    default:
-        return (struct outcome){"failed", NULL, strerror(-rc), CH_EXIT_FAILED};
+    case -EALREADY: return (struct outcome){"nothing", NULL, "nothing to repair", CH_EXIT_OK};
+    case -ENOENT: return (struct outcome){"nothing", NULL, "not a session of this program", CH_EXIT_OK};
+    case -EBUSY: return (struct outcome){"busy", NULL, "it is being recorded", CH_EXIT_OK};
+    default: return (struct outcome){"failed", NULL, strerror(-rc), CH_EXIT_FAILED};
     }
 }
 
@@ -58,8 +54,11 @@ static void tell(const char *id, const char *path, const struct outcome *outcome
                                               "frames", (json_int_t)summary->frames, "missing",
                                               (json_int_t)summary->missing, "bytes", (json_int_t)summary->bytes));
     else
-        printf("%-9s  %s  %s\n", outcome->verdict ? outcome->verdict : outcome->code ? outcome->result : "-", id,
-               outcome->reason);
+        printf("%-9s  %s  %s\n",
+               outcome->verdict ? outcome->verdict
+               : outcome->code  ? outcome->result
+                                : "-",
+               id, outcome->reason);
     fflush(stdout);
 }
 

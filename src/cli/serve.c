@@ -41,7 +41,7 @@ static const char usage[] =
 struct serve {
     struct ch_hub hub;
     struct ch_operator *operator;
-    uv_signal_t interrupt, terminate;
+    uv_signal_t interrupt, terminate, hangup;
     bool stopping;
 };
 
@@ -227,6 +227,13 @@ static void on_signal(uv_signal_t *handle, int number)
     stop(handle->data);
 }
 
+// Not the end: a lost terminal must not take recordings along.
+static void on_hangup(uv_signal_t *handle, int number)
+{
+    (void)handle, (void)number;
+    ch_log_info("SIGHUP: there is no configuration file to read again");
+}
+
 static void on_quit(void *context)
 {
     struct serve *serve = context;
@@ -244,14 +251,15 @@ static void on_stopped(struct ch_hub *hub)
     ch_operator_stop(serve->operator);
     uv_close((uv_handle_t *)&serve->interrupt, NULL);
     uv_close((uv_handle_t *)&serve->terminate, NULL);
+    uv_close((uv_handle_t *)&serve->hangup, NULL);
     uv_stop(hub->loop);
 }
 
-static void watch_signal(struct serve *serve, uv_signal_t *handle, int number)
+static void watch_signal(struct serve *serve, uv_signal_t *handle, uv_signal_cb call, int number)
 {
     uv_signal_init(serve->hub.loop, handle);
     handle->data = serve;
-    uv_signal_start(handle, on_signal, number);
+    uv_signal_start(handle, call, number);
 }
 
 // Frames come and go by the megabyte: memory that is given back to the kernel and fetched again with each of
@@ -291,8 +299,9 @@ int ch_cli_serve(int argc, char **argv)
     rc = ch_hub_start(&serve->hub, &options, &loop);
     if (rc == 0) {
         serve->hub.stopped = on_stopped;
-        watch_signal(serve, &serve->interrupt, SIGINT);
-        watch_signal(serve, &serve->terminate, SIGTERM);
+        watch_signal(serve, &serve->interrupt, on_signal, SIGINT);
+        watch_signal(serve, &serve->terminate, on_signal, SIGTERM);
+        watch_signal(serve, &serve->hangup, on_hangup, SIGHUP);
         print_welcome(&serve->hub);
         serve->operator= ch_operator_start(&serve->hub, on_quit, serve);
         uv_run(&loop, UV_RUN_DEFAULT);

@@ -100,7 +100,7 @@ static bool listed_as_damaged(const json_t *session, const char *name)
 {
     size_t i;
     json_t *file;
-    json_array_foreach(json_object_get(session, "files"), i, file) {
+    json_array_foreach (json_object_get(session, "files"), i, file) {
         const char *listed = json_string_value(json_object_get(file, "name"));
         if (listed && strcmp(listed, name) == 0)
             return json_is_true(json_object_get(file, "damaged"));

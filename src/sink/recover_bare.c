@@ -27,8 +27,8 @@
 
 struct units {
     int fd;
-    uint64_t next;            // offset of what is not in the window yet
-    bool end;                 // nothing is left to read
+    uint64_t next; // offset of what is not in the window yet
+    bool end;      // nothing is left to read
     uint8_t *window;
     size_t from, filled, capacity;
     struct ch_h264_sets *sets;
@@ -97,14 +97,14 @@ static int next_unit(struct units *units, const uint8_t **data, struct ch_h264_a
 
 struct bare {
     struct ch_recovery *r;
-    unsigned file;             // of stream.h264 and its successors
-    uint64_t at;               // in it
+    unsigned file; // of stream.h264 and its successors
+    uint64_t at;   // in it
     struct ch_assembler *assembler;
-    struct ch_params *params;  // of the part that grows
-    unsigned part;             // 0: none yet
+    struct ch_params *params; // of the part that grows
+    unsigned part;            // 0: none yet
     struct ch_h264_shown *shown;
     size_t pictures, capacity;
-    int64_t centi;             // frames per 100 s
+    int64_t centi; // frames per 100 s
 };
 
 static int64_t ticks_of(const struct bare *bare, int64_t number)
@@ -135,8 +135,11 @@ static int open_part(struct bare *bare, const struct ch_frame *frame)
     ch_params_unref(bare->params);
     bare->params = ch_params_ref(frame->params);
     struct ch_mp4_track track = {
-        .width = frame->params->width, .height = frame->params->height, .sar_width = frame->params->sar_width,
-        .sar_height = frame->params->sar_height, .avcc_bytes = frame->params->avcc_bytes,
+        .width = frame->params->width,
+        .height = frame->params->height,
+        .sar_width = frame->params->sar_width,
+        .sar_height = frame->params->sar_height,
+        .avcc_bytes = frame->params->avcc_bytes,
         .created_unix_s = r->started_us / 1000000,
     };
     uint8_t *avcc = malloc(track.avcc_bytes);

@@ -49,7 +49,7 @@ static void add_up(struct ch_recovery *r, struct ch_report *report)
             r->parts[part].last_duration_ticks = ch_report_last_duration_ticks(report);
         if (record->part > 0)
             part = record->part;
-        record->flags &= (uint16_t)~(CH_FRAME_DUPLICATE | CH_FRAME_REORDERED);
+        record->flags &= (uint16_t) ~(CH_FRAME_DUPLICATE | CH_FRAME_REORDERED);
         ch_report_add(report, record);
     }
     r->parts[part].last_duration_ticks = ch_report_last_duration_ticks(report);
@@ -230,9 +230,12 @@ static void list_files(const struct ch_recovery *r, struct file_list *list)
             continue;
         int64_t bytes = ch_file_size(part->fd);
         struct ch_session_file *file = &list->files[list->count++];
-        *file = (struct ch_session_file){.kind = CH_FILE_MP4, .bytes = bytes > 0 ? (uint64_t)bytes : 0,
-                                         .frames = part->frames, .width = part->shape.init.width,
-                                         .height = part->shape.init.height, .damaged = part->damaged};
+        *file = (struct ch_session_file){.kind = CH_FILE_MP4,
+                                         .bytes = bytes > 0 ? (uint64_t)bytes : 0,
+                                         .frames = part->frames,
+                                         .width = part->shape.init.width,
+                                         .height = part->shape.init.height,
+                                         .damaged = part->damaged};
         ch_part_name(number, file->name);
     }
     for (unsigned number = 1; number < CH_RECOVER_FILES; number++) {
@@ -240,8 +243,8 @@ static void list_files(const struct ch_recovery *r, struct file_list *list)
         if (h264->fd < 0)
             continue;
         struct ch_session_file *file = &list->files[list->count++];
-        *file = (struct ch_session_file){.kind = CH_FILE_H264, .bytes = h264->end, .frames = h264->items,
-                                         .damaged = h264->damaged};
+        *file = (struct ch_session_file){
+            .kind = CH_FILE_H264, .bytes = h264->end, .frames = h264->items, .damaged = h264->damaged};
         char name[40];
         ch_recover_name("stream", "h264", number, name);
         memcpy(file->name, name, sizeof file->name);
@@ -287,9 +290,14 @@ static int write_report(struct ch_recovery *r, const struct ch_report *report, c
     const char *end_reason = json_string_value(json_object_get(r->session, "end_reason"));
     summary->verdict = ch_session_judge(report, true, r->damage[0], r->damage, summary->reason);
     struct ch_session_facts facts = {
-        .id = r->id, .end_reason = r->was_finished && end_reason ? end_reason : "interrupted",
-        .verdict = summary->verdict, .reason = summary->reason, .started_us = r->started_us, .files = list->files,
-        .file_count = list->count, .report = report,
+        .id = r->id,
+        .end_reason = r->was_finished && end_reason ? end_reason : "interrupted",
+        .verdict = summary->verdict,
+        .reason = summary->reason,
+        .started_us = r->started_us,
+        .files = list->files,
+        .file_count = list->count,
+        .report = report,
     };
     char *kept = strdup(facts.end_reason); // it lies in the object that is filled in
     facts.end_reason = kept;
@@ -345,4 +353,3 @@ int ch_recover_conclude(struct ch_recovery *r, struct ch_session_summary *summar
     free(list);
     return rc;
 }
-

@@ -72,7 +72,9 @@ static int read_track(struct ch_recovery *r, struct ch_h264_sets *sets, size_t k
     }
     if (!sps)
         return -ENODATA;
-    *track = (struct ch_mp4_track){.width = sps->width, .height = sps->height, .sar_width = sps->sar_width,
+    *track = (struct ch_mp4_track){.width = sps->width,
+                                   .height = sps->height,
+                                   .sar_width = sps->sar_width,
                                    .sar_height = sps->sar_height,
                                    .created_unix_s = r->entries[key].record.arrival_us / 1000000};
     track->avcc_bytes = ch_h264_sets_avcc(sets, sps->id, NULL, 0);
@@ -158,9 +160,12 @@ void ch_recover_fragment_header(struct ch_recover_part *part, const struct ch_re
         part->base_ticks = (int64_t)(0 - (uint64_t)dts);
     part->based = true;
     struct ch_mp4_fragment fragment = {
-        .sequence = (uint32_t)part->frames + 1, .dts_ticks = (uint64_t)dts + (uint64_t)part->base_ticks,
-        .duration_ticks = CH_MP4_TIMESCALE, .composition_ticks = record->composition_ticks,
-        .sample_bytes = record->sample_bytes, .key = record->flags & CH_FRAME_KEY,
+        .sequence = (uint32_t)part->frames + 1,
+        .dts_ticks = (uint64_t)dts + (uint64_t)part->base_ticks,
+        .duration_ticks = CH_MP4_TIMESCALE,
+        .composition_ticks = record->composition_ticks,
+        .sample_bytes = record->sample_bytes,
+        .key = record->flags & CH_FRAME_KEY,
     };
     ch_mp4_write_fragment(&fragment, out);
 }

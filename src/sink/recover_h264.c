@@ -7,8 +7,8 @@
 
 #include <string.h>
 
-#define NEAR_BYTES 4096u                // parameter sets in front of a picture, at the most; usually
-#define FAR_BYTES (size_t)(16u << 20)   // how far a picture is searched for
+#define NEAR_BYTES 4096u              // parameter sets in front of a picture, at the most; usually
+#define FAR_BYTES (size_t)(16u << 20) // how far a picture is searched for
 
 // --- where the index's messages lie ---
 

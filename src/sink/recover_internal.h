@@ -18,32 +18,32 @@
 struct ch_entry {
     struct ch_record record;
     uint64_t h264_offset;
-    uint8_t index;        // number of the index file it belongs to
-    uint8_t h264;         // number of the stream.h264 that has its bytes; 0: none
-    bool in_mp4;          // its sample is whole, where the record says
-    bool fresh;           // made anew: not in the index as found
-    bool dropped;         // nothing is left of it
+    uint8_t index; // number of the index file it belongs to
+    uint8_t h264;  // number of the stream.h264 that has its bytes; 0: none
+    bool in_mp4;   // its sample is whole, where the record says
+    bool fresh;    // made anew: not in the index as found
+    bool dropped;  // nothing is left of it
 };
 
 // frames.idx or stream.h264 and their successors.
 struct ch_recover_file {
-    int fd;               // -1: there is none
-    uint64_t bytes;       // as found
-    uint64_t end;         // of what is good
+    int fd;         // -1: there is none
+    uint64_t bytes; // as found
+    uint64_t end;   // of what is good
     uint64_t items;
     bool damaged;
 };
 
 struct ch_recover_part {
-    int fd;               // -1: there is none
-    char name[40];        // as it is called now
-    bool temporary;       // and to be renamed
+    int fd;         // -1: there is none
+    char name[40];  // as it is called now
+    bool temporary; // and to be renamed
     struct ch_part_shape shape;
-    uint64_t end;         // behind the last good fragment
+    uint64_t end; // behind the last good fragment
     uint64_t frames;
     bool based;
-    int64_t base_ticks;   // decode time in the fragments minus that of the records
-    int64_t last_dts;     // of the records so far
+    int64_t base_ticks; // decode time in the fragments minus that of the records
+    int64_t last_dts;   // of the records so far
     uint32_t last_duration_ticks;
     bool damaged;
 };
@@ -51,7 +51,7 @@ struct ch_recover_part {
 struct ch_recovery {
     int dir;
     const char *id;
-    json_t *session;      // session.json as found; NULL if there is none that can be read
+    json_t *session; // session.json as found; NULL if there is none that can be read
     bool was_finished;
     int64_t started_us;
     struct ch_entry *entries;
@@ -60,13 +60,13 @@ struct ch_recovery {
     struct ch_recover_part parts[CH_RECOVER_FILES];
     // Where the walk along stream.h264 stands.
     struct {
-        unsigned file;    // 0: there is none, or its end was reached
+        unsigned file; // 0: there is none
         uint64_t at;
-        size_t entry;     // the first one without a place
-        bool broken;      // the bytes at `at` are not those of the next entry
+        size_t entry; // the first one without a place
+        bool broken;  // the bytes at `at` are not those of the next entry
     } place;
     struct ch_scratch sample, payload;
-    char damage[128];     // what the verdict says was lost; empty if nothing was
+    char damage[128]; // what the verdict says was lost; empty if nothing was
 };
 
 void ch_recover_note_damage(struct ch_recovery *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -87,7 +87,6 @@ bool ch_recover_read_name(const char *id, char client[CH_SESSION_ID_BYTES], int6
 int ch_recover_load_index(struct ch_recovery *r);
 int ch_recover_match_parts(struct ch_recovery *r);
 int ch_recover_check_parts(struct ch_recovery *r); // the newest samples' hashes
-void ch_recover_lose_samples(struct ch_recovery *r, unsigned part, size_t from);
 
 // recover_h264.c: where each entry's message lies in stream.h264.
 int ch_recover_place_messages(struct ch_recovery *r); // entries of the index
@@ -96,8 +95,8 @@ int ch_recover_align_messages(struct ch_recovery *r); // entries made anew
 int ch_recover_check_message(struct ch_recovery *r, const struct ch_entry *entry);
 
 // recover_exchange.c: what one of both files lost and the other one has.
-int ch_recover_refill_parts(struct ch_recovery *r);   // samples from messages
-int ch_recover_append_messages(struct ch_recovery *r);// messages from samples
+int ch_recover_refill_parts(struct ch_recovery *r);    // samples from messages
+int ch_recover_append_messages(struct ch_recovery *r); // messages from samples
 // A sample made from an entry's message, if it fits the record; into r->sample. 1, 0 if not, or an error.
 int ch_recover_make_sample(struct ch_recovery *r, const struct ch_entry *entry);
 

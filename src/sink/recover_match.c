@@ -15,6 +15,7 @@
 #define MAX_SAMPLE_BYTES (CH_LIMIT_MESSAGE_BYTES_MAX + (1u << 20))
 #define MAX_TICKS (INT64_MAX / 8)
 #define MAX_COMPOSITION (INT32_C(1) << 29)
+#define MOST_AT_ONCE (UINT64_C(1) << 22)
 #define DEFAULT_STEP_TICKS (CH_MP4_TIMESCALE / 10)
 
 static int reserve(struct ch_recovery *r, size_t capacity)
@@ -58,11 +59,11 @@ static int load_records(struct ch_recovery *r, unsigned number, struct ch_index_
 {
     struct ch_recover_file *file = &r->index[number];
     struct ch_entry entry = {.index = (uint8_t)number};
-    int rc;
-    ch_index_reader_init(reader, file->fd, 0);
-    rc = reserve(r, r->count + (size_t)(file->bytes / CH_INDEX_RECORD_BYTES) + 1);
+    uint64_t expected = file->bytes / CH_INDEX_RECORD_BYTES + 1; // no promise: the file may be anything
+    int rc = reserve(r, r->count + (size_t)(expected < MOST_AT_ONCE ? expected : MOST_AT_ONCE));
     if (rc < 0)
         return rc;
+    ch_index_reader_init(reader, file->fd, 0);
     while ((rc = ch_index_reader_next(reader, &entry.record)) == 1 && is_plausible(&entry.record)) {
         rc = ch_recover_add(r, &entry);
         if (rc < 0)
@@ -264,8 +265,8 @@ static int mend_fragment(void *context, uint64_t offset)
         return 0;
     uint64_t hash;
     int rc = ch_scratch_read(&r->sample, part->fd, record->sample_offset, record->sample_bytes);
-    if (rc == -ENODATA || (rc == 0 && (!ch_sample_hash(r->sample.data, record->sample_bytes, &hash) ||
-                                       hash != record->hash)))
+    if (rc == -ENODATA ||
+        (rc == 0 && (!ch_sample_hash(r->sample.data, record->sample_bytes, &hash) || hash != record->hash)))
         return 0;
     if (rc < 0)
         return rc;
@@ -333,7 +334,7 @@ static bool has_sample(const struct ch_entry *entry, unsigned number)
 }
 
 // The samples from this entry on are given up, as far as the MP4 is concerned.
-void ch_recover_lose_samples(struct ch_recovery *r, unsigned number, size_t from)
+static void lose_samples(struct ch_recovery *r, unsigned number, size_t from)
 {
     struct ch_recover_part *part = &r->parts[number];
     part->end = r->entries[from].record.sample_offset - CH_MP4_FRAGMENT_HEADER_BYTES;
@@ -373,7 +374,7 @@ static int check_part(struct ch_recovery *r, unsigned number)
         if (rc < 0)
             return rc;
         if (rc == 0) {
-            ch_recover_lose_samples(r, number, i);
+            lose_samples(r, number, i);
             return 0;
         }
     }

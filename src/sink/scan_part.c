@@ -186,7 +186,10 @@ int ch_part_scan(int fd, struct ch_part_shape *shape, const struct ch_part_visit
 
 void ch_part_shape_deinit(struct ch_part_shape *shape)
 {
-    union { const uint8_t *in; void *out; } cast = {.in = shape->init.avcc}; // ours, behind a borrower's type
+    union {
+        const uint8_t *in;
+        void *out;
+    } cast = {.in = shape->init.avcc}; // ours, behind a borrower's type
     free(cast.out);
     shape->init.avcc = NULL;
 }

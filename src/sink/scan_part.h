@@ -18,11 +18,11 @@ enum ch_part_form {
 struct ch_part_shape {
     enum ch_part_form form;
     uint64_t file_bytes;
-    uint64_t good_end;        // behind the last whole fragment
+    uint64_t good_end;                // behind the last whole fragment
     uint64_t moov_offset, moov_bytes; // of a finished file's final moov
-    bool patched;             // the `mdat` header is there, the final moov is not: mend the header first
-    bool ends_in_init;        // unreadable, and too short to hold a picture
-    struct ch_mp4_track init; // by the init segment; .avcc is owned
+    bool patched;                     // the `mdat` header is there, the final moov is not: mend the header first
+    bool ends_in_init;                // unreadable, and too short to hold a picture
+    struct ch_mp4_track init;         // by the init segment; .avcc is owned
 };
 
 // Called for each whole fragment, in order. 0 to go on, 1 to end the walk in front of this one, or an error.

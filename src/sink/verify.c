@@ -24,14 +24,14 @@
 
 // A part that the records name.
 struct part {
-    int fd;                     // -1: none, or none that is to be checked
+    int fd; // -1: none, or none that is to be checked
     char name[32];
-    bool damaged;               // as session.json says
+    bool damaged; // as session.json says
     struct ch_part_shape shape;
     struct ch_mp4_tables tables; // made from the records
-    uint64_t frames;            // by the records
+    uint64_t frames;             // by the records
     uint64_t listed_frames;
-    bool broken;                // the tables cannot be made
+    bool broken; // the tables cannot be made
 };
 
 // A file as session.json lists it.
@@ -51,13 +51,12 @@ struct verifier {
     struct listed h264[CH_LIMIT_PARTS];
     size_t h264_count, h264_at; // files of stream.h264 in order; the one that the walk has come to
     uint64_t h264_offset, h264_items, h264_total;
-    uint64_t record;            // number of the one at hand
+    uint64_t record; // number of the one at hand
     struct ch_scratch scratch;
     EVP_MD_CTX *hash;
 };
 
-__attribute__((format(printf, 2, 3)))
-static void problem(struct verifier *v, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void problem(struct verifier *v, const char *format, ...)
 {
     char text[256];
     va_list args;
@@ -90,7 +89,8 @@ static int open_regular(int dir, const char *name)
 // Opens the file and compares its size. False if there is nothing to look at.
 static bool open_listed(struct verifier *v, const json_t *entry, struct listed *out)
 {
-    *out = (struct listed){.name = json_string_value(json_object_get(entry, "name")), .fd = -1,
+    *out = (struct listed){.name = json_string_value(json_object_get(entry, "name")),
+                           .fd = -1,
                            .damaged = json_is_true(json_object_get(entry, "damaged"))};
     json_int_t bytes = json_integer_value(json_object_get(entry, "bytes"));
     json_int_t frames = json_integer_value(json_object_get(entry, "frames"));
@@ -154,7 +154,7 @@ static void open_files(struct verifier *v)
 {
     size_t i;
     json_t *entry;
-    json_array_foreach(json_object_get(v->session, "files"), i, entry) {
+    json_array_foreach (json_object_get(v->session, "files"), i, entry) {
         const char *kind = json_string_value(json_object_get(entry, "kind"));
         struct listed file;
         if (!kind || strcmp(kind, "index") == 0)
@@ -227,7 +227,7 @@ static void check_sample(struct verifier *v, const struct ch_record *record)
 static void check_record(struct verifier *v, struct ch_record *record)
 {
     uint16_t flags = record->flags;
-    record->flags &= (uint16_t)~(CH_FRAME_DUPLICATE | CH_FRAME_REORDERED);
+    record->flags &= (uint16_t) ~(CH_FRAME_DUPLICATE | CH_FRAME_REORDERED);
     ch_report_add(&v->report, record);
     if (record->flags != flags)
         problem(v, FRAME " is marked otherwise than its sequence number tells", FRAME_ARGS(v, record));
@@ -305,28 +305,20 @@ static int check_indexes(struct verifier *v)
 {
     size_t i;
     json_t *entry;
-    bool any = false;
-    json_array_foreach(json_object_get(v->session, "files"), i, entry) {
+    const char *first = NULL;
+    json_array_foreach (json_object_get(v->session, "files"), i, entry) {
         const char *kind = json_string_value(json_object_get(entry, "kind"));
         if (!kind || strcmp(kind, "index") != 0)
             continue;
-        any = true;
+        if (!first)
+            first = json_string_value(json_object_get(entry, "sha256"));
         int rc = check_index(v, entry);
         if (rc < 0)
             return rc;
     }
-    if (!any)
-        problem(v, "session.json lists no index");
     const char *named = json_string_value(json_object_get(json_object_get(v->session, "index"), "sha256"));
-    json_t *first = json_array_get(json_object_get(v->session, "files"), 0);
-    json_array_foreach(json_object_get(v->session, "files"), i, entry)
-        if (json_object_get(entry, "sha256")) {
-            first = entry;
-            break;
-        }
-    const char *listed = json_string_value(json_object_get(first, "sha256"));
-    if (any && (!named || !listed || strcmp(named, listed) != 0))
-        problem(v, "session.json names two different hashes of its index (SHA-256)");
+    if (!first || !named || strcmp(named, first) != 0)
+        problem(v, "session.json does not name the hash of its index (SHA-256)");
     return 0;
 }
 
@@ -413,9 +405,10 @@ static void compare_counts(struct verifier *v, const json_t *fresh)
     const json_t *counts = json_object_get(v->session, "counts");
     // For iteration only; jansson has no const form of it.
     json_t *wanted = json_object_get(fresh, "counts");
-    json_object_foreach(wanted, key, value)
+    json_object_foreach (wanted, key, value) {
         if (!json_equal(json_object_get(counts, key), value))
             problem(v, "counts.%s in session.json is not what the index gives", key);
+    }
     static const char *const lists[] = {"missing", "lists_truncated"};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
         // Through text and back, as session.json has been: numbers lose their last digits there.
@@ -440,8 +433,9 @@ static int check_report(struct verifier *v)
     size_t i;
     json_t *entry;
     unsigned indexes = 0;
-    json_array_foreach(json_object_get(v->session, "files"), i, entry)
+    json_array_foreach (json_object_get(v->session, "files"), i, entry) {
         indexes += json_object_get(entry, "sha256") != NULL;
+    }
     if (indexes == 1 && // with several, `index` is the first of them
         (uint64_t)records != v->record)
         problem(v, "the index has %llu records, session.json says %lld", (unsigned long long)v->record,
@@ -546,9 +540,10 @@ static int verify_folder(int dir, struct ch_verification *out)
     if (!state || strcmp(state, "finished") != 0) {
         bool running = flock(dir, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK, readable = session != NULL;
         json_decref(session);
-        return say_unfinished(out, running ? "it is being recorded" :
-                              readable ? "it was interrupted and never ended (camhub repair does it)" :
-                              "it has no session.json that can be read (camhub repair makes it anew)");
+        return say_unfinished(out, running ? "it is being recorded"
+                                   : readable
+                                       ? "it was interrupted and never ended (camhub repair does it)"
+                                       : "it has no session.json that can be read (camhub repair makes it anew)");
     }
     struct verifier *v = calloc(1, sizeof *v);
     if (!v) {

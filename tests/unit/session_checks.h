@@ -92,8 +92,8 @@ static inline void assert_prefix(const struct folder *all, size_t least)
         assert_true(at < wanted_count);
         assert_int_equal(found[i].hash, wanted[at].hash);
         if (found[i].pts_ticks != wanted[at].pts_ticks)
-            fail_msg("record %zu, part %u: %lld ticks, expected %lld", i, found[i].part,
-                     (long long)found[i].pts_ticks, (long long)wanted[at].pts_ticks);
+            fail_msg("record %zu, part %u: %lld ticks, expected %lld", i, found[i].part, (long long)found[i].pts_ticks,
+                     (long long)wanted[at].pts_ticks);
         assert_int_equal(found[i].composition_ticks, wanted[at].composition_ticks);
         assert_int_equal(found[i].sample_bytes, wanted[at].sample_bytes);
         assert_int_equal(found[i].flags & CH_FRAME_KEY, wanted[at].flags & CH_FRAME_KEY);

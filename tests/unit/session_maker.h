@@ -178,7 +178,7 @@ static inline struct show *odd_show(void)
         show->pictures++;
         if (i == 10)
             show->sequence += 3; // lost on the way
-        if (i == 14) { // sent twice
+        if (i == 14) {           // sent twice
             struct message *again = add_message(show, 0);
             *again = *message;
             show->sequence--;
@@ -350,7 +350,7 @@ struct taping {
     struct ch_stream *stream;
     struct ch_cursor cursor;
     struct ch_writer *writer;
-    int error;                 // that ended it
+    int error; // that ended it
 };
 
 static inline void no_wake(struct ch_cursor *cursor)
@@ -361,8 +361,15 @@ static inline void no_wake(struct ch_cursor *cursor)
 static inline struct ch_writer_options writer_options(const struct place *place, const char *client, bool h264)
 {
     return (struct ch_writer_options){
-        .root = place->root, .root_path = place->path, .h264 = h264, .sync_us = 200000, .client = client,
-        .camera_name = client, .address = "192.0.2.1:4000", .device_model = "Test", .started_us = STARTED_US,
+        .root = place->root,
+        .root_path = place->path,
+        .h264 = h264,
+        .sync_us = 200000,
+        .client = client,
+        .camera_name = client,
+        .address = "192.0.2.1:4000",
+        .device_model = "Test",
+        .started_us = STARTED_US,
     };
 }
 
@@ -397,14 +404,15 @@ static inline void tape_message(struct taping *taping, const struct message *mes
 {
     struct ch_frame *frame = ch_frame_new(CH_CAMERA_HEADER_BYTES + message->size);
     assert_non_null(frame);
-    struct ch_camera_header header = {.device_ms = message->device_ms, .sequence = message->sequence,
-                                      .payload_bytes = (uint32_t)message->size};
+    struct ch_camera_header header = {
+        .device_ms = message->device_ms, .sequence = message->sequence, .payload_bytes = (uint32_t)message->size};
     ch_camera_write_header(&header, frame->message);
     memcpy(frame->message + CH_CAMERA_HEADER_BYTES, message->data, message->size);
     uint32_t declared;
     int64_t arrival = (int64_t)number * 70000;
     assert_int_equal(ch_stream_append(taping->stream, &frame, CH_CAMERA_HEADER_BYTES + message->size,
-                                      STARTED_US + 1000 + arrival, 1000000 + arrival, &declared), 0);
+                                      STARTED_US + 1000 + arrival, 1000000 + arrival, &declared),
+                     0);
 }
 
 // Messages [from, to) in batches of `batch`.

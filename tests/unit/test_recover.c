@@ -409,8 +409,10 @@ static void test_report_lost(void **state)
 static void test_hands_off(void **state)
 {
     (void)state;
-    static uint8_t later[] = "{\"format\": 2, \"state\": \"recording\"}", json[] = "{\"other\": 1}",
-                   text[] = "mine", video[] = "\0\0\0\x10" "ftypisom\0\0\0\0" "\0\0\0\x08moov";
+    static uint8_t later[] = "{\"format\": 2, \"state\": \"recording\"}", json[] = "{\"other\": 1}", text[] = "mine",
+                   video[] = "\0\0\0\x10"
+                             "ftypisom\0\0\0\0"
+                             "\0\0\0\x08moov";
     static const struct {
         struct folder folder;
         int rc;

@@ -145,7 +145,9 @@ static void test_bare_stream_beside_torn_video(void **state)
     (void)state;
     struct show *show = phone_show(6, 3, 20);
     struct folder whole, folder = made_cut(show, true, &whole), bare = only_stream(&whole);
-    static uint8_t torn[200] = "\0\0\0\x10" "ftypisom\0\0\0\0" "\0\0\x10\0mdat";
+    static uint8_t torn[200] = "\0\0\0\x10"
+                               "ftypisom\0\0\0\0"
+                               "\0\0\x10\0mdat";
     bare.files[bare.count++] = (struct file){"stream.mp4", torn, sizeof torn};
     recover_sound(&bare, 6, 6);
     struct folder after = read_folder(place.root, ID);
@@ -205,9 +207,11 @@ static void test_garbage(void **state)
             dice = dice * 1103515245u + 12345u;
             noise[i] = round % 3 == 0 ? 0 : round % 3 == 1 ? (uint8_t)(dice >> 16) : (uint8_t)(dice >> 16 & 1);
         }
-        struct folder folder = {.count = 4, .files = {
-            {"frames.idx", noise, dice % 1000}, {"stream.mp4", noise + 1000, dice % 2000},
-            {"stream.h264", noise + 3000, dice % 2000}, {"session.json", noise + 2, dice % 50}}};
+        struct folder folder = {.count = 4,
+                                .files = {{"frames.idx", noise, dice % 1000},
+                                          {"stream.mp4", noise + 1000, dice % 2000},
+                                          {"stream.h264", noise + 3000, dice % 2000},
+                                          {"session.json", noise + 2, dice % 50}}};
         struct ch_session_summary summary;
         write_folder(place.root, ID, &folder);
         problems_of(ID);

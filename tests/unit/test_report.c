@@ -46,7 +46,10 @@ static void assert_counts(const struct ch_sequence *sequence, struct counted exp
         assert_counts(&sequence, (struct counted)expected);                                                            \
         ch_sequence_deinit(&sequence);                                                                                 \
     } while (0)
-#define COUNTS(...) {__VA_ARGS__}
+#define COUNTS(...)                                                                                                    \
+    {                                                                                                                  \
+        __VA_ARGS__                                                                                                    \
+    }
 
 static void test_sequence(void **state)
 {
@@ -188,9 +191,14 @@ static void test_clock_takes_anything(void **state)
 
 static struct ch_record picture(uint32_t number, uint64_t device_ms, int64_t pts_ms)
 {
-    return (struct ch_record){.sequence = number, .flags = CH_FRAME_PICTURE | (number % 10 == 0 ? CH_FRAME_KEY : 0),
-                              .part = 1, .device_ms = device_ms, .arrival_us = 1700000000000000 + pts_ms * 1000,
-                              .pts_ticks = pts_ms * 90, .sample_bytes = 90, .payload_bytes = 100};
+    return (struct ch_record){.sequence = number,
+                              .flags = CH_FRAME_PICTURE | (number % 10 == 0 ? CH_FRAME_KEY : 0),
+                              .part = 1,
+                              .device_ms = device_ms,
+                              .arrival_us = 1700000000000000 + pts_ms * 1000,
+                              .pts_ticks = pts_ms * 90,
+                              .sample_bytes = 90,
+                              .payload_bytes = 100};
 }
 
 static json_t *to_json(const struct ch_report *report)
@@ -231,9 +239,12 @@ static void test_report_counts(void **state)
     }
     ch_report_add(&report, &junk);
     json_t *json = to_json(&report);
-    static const struct { const char *name; double value; } expected[] = {
-        {"messages", 103}, {"frames", 100}, {"key_frames", 10}, {"parameter_sets", 1}, {"before_first_key", 1},
-        {"junk", 1}, {"bytes", 10105}, {"missing", 0}, {"duplicates", 0}, {"rebuilt", 0}};
+    static const struct {
+        const char *name;
+        double value;
+    } expected[] = {{"messages", 103},       {"frames", 100}, {"key_frames", 10}, {"parameter_sets", 1},
+                    {"before_first_key", 1}, {"junk", 1},     {"bytes", 10105},   {"missing", 0},
+                    {"duplicates", 0},       {"rebuilt", 0}};
     for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++)
         assert_near(number_at(json, "counts", expected[i].name), expected[i].value);
     assert_near(number_at(json, "duration", NULL), 4.0);
@@ -322,8 +333,8 @@ static void test_report_repairs(void **state)
     (void)state;
     struct ch_report report;
     ch_report_init(&report);
-    struct ch_record records[] = {picture(0, 5000, 0), picture(1, 5040, 40), picture(2, 5040, 41),
-                                  picture(3, 5000, 42), picture(4, UINT64_MAX, 82)};
+    struct ch_record records[] = {picture(0, 5000, 0), picture(1, 5040, 40), picture(2, 5040, 41), picture(3, 5000, 42),
+                                  picture(4, UINT64_MAX, 82)};
     records[2].flags |= CH_FRAME_REPAIRED;
     records[3].flags |= CH_FRAME_REPAIRED;
     records[4].flags |= CH_FRAME_JUMP;
@@ -464,15 +475,23 @@ static void test_index_layout(void **state)
     (void)state;
     uint8_t bytes[CH_INDEX_RECORD_BYTES];
     struct ch_record record = {
-        .sequence = 0x01020304, .flags = 0x0506, .part = 0x0708, .device_ms = 0x1112131415161718,
-        .arrival_us = 0x2122232425262728, .pts_ticks = -2, .sample_offset = 0x4142434445464748,
-        .sample_bytes = 0x51525354, .payload_bytes = 0x61626364, .hash = 0x7172737475767778, .composition_ticks = -3,
+        .sequence = 0x01020304,
+        .flags = 0x0506,
+        .part = 0x0708,
+        .device_ms = 0x1112131415161718,
+        .arrival_us = 0x2122232425262728,
+        .pts_ticks = -2,
+        .sample_offset = 0x4142434445464748,
+        .sample_bytes = 0x51525354,
+        .payload_bytes = 0x61626364,
+        .hash = 0x7172737475767778,
+        .composition_ticks = -3,
     };
-    static const uint8_t expected[60] = {
-        1, 2, 3, 4, 5, 6, 7, 8, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26,
-        0x27, 0x28, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFE, 0x41, 0x42, 0x43, 0x44, 0x45, 0x46, 0x47, 0x48,
-        0x51, 0x52, 0x53, 0x54, 0x61, 0x62, 0x63, 0x64, 0x71, 0x72, 0x73, 0x74, 0x75, 0x76, 0x77, 0x78, 0xFF, 0xFF,
-        0xFF, 0xFD};
+    static const uint8_t expected[60] = {1,    2,    3,    4,    5,    6,    7,    8,    0x11, 0x12, 0x13, 0x14,
+                                         0x15, 0x16, 0x17, 0x18, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27, 0x28,
+                                         0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFE, 0x41, 0x42, 0x43, 0x44,
+                                         0x45, 0x46, 0x47, 0x48, 0x51, 0x52, 0x53, 0x54, 0x61, 0x62, 0x63, 0x64,
+                                         0x71, 0x72, 0x73, 0x74, 0x75, 0x76, 0x77, 0x78, 0xFF, 0xFF, 0xFF, 0xFD};
     ch_index_write_record(&record, bytes);
     assert_memory_equal(bytes, expected, sizeof expected);
     struct ch_record again;
@@ -547,14 +566,25 @@ static void test_index_reader(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sequence), cmocka_unit_test(test_sequence_ranges),
-        cmocka_unit_test(test_sequence_is_bounded), cmocka_unit_test(test_sequence_takes_anything),
-        cmocka_unit_test(test_clock_of_one), cmocka_unit_test(test_clock), cmocka_unit_test(test_clock_takes_anything),
-        cmocka_unit_test(test_report_counts), cmocka_unit_test(test_report_unnumbered_sets),
-        cmocka_unit_test(test_report_flags), cmocka_unit_test(test_report_gaps), cmocka_unit_test(test_report_repairs),
-        cmocka_unit_test(test_frame_rate), cmocka_unit_test(test_report_rebuilt),
-        cmocka_unit_test(test_report_is_bounded), cmocka_unit_test(test_report_takes_anything),
-        cmocka_unit_test(test_verdict), cmocka_unit_test(test_index_layout), cmocka_unit_test(test_index_header),
+        cmocka_unit_test(test_sequence),
+        cmocka_unit_test(test_sequence_ranges),
+        cmocka_unit_test(test_sequence_is_bounded),
+        cmocka_unit_test(test_sequence_takes_anything),
+        cmocka_unit_test(test_clock_of_one),
+        cmocka_unit_test(test_clock),
+        cmocka_unit_test(test_clock_takes_anything),
+        cmocka_unit_test(test_report_counts),
+        cmocka_unit_test(test_report_unnumbered_sets),
+        cmocka_unit_test(test_report_flags),
+        cmocka_unit_test(test_report_gaps),
+        cmocka_unit_test(test_report_repairs),
+        cmocka_unit_test(test_frame_rate),
+        cmocka_unit_test(test_report_rebuilt),
+        cmocka_unit_test(test_report_is_bounded),
+        cmocka_unit_test(test_report_takes_anything),
+        cmocka_unit_test(test_verdict),
+        cmocka_unit_test(test_index_layout),
+        cmocka_unit_test(test_index_header),
         cmocka_unit_test(test_index_reader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

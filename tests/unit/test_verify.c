@@ -74,8 +74,9 @@ static void test_verify_compares_counts(void **state)
     struct show *show = odd_show();
     struct folder whole;
     record_show(&place, show, true, NULL, &whole);
-    static const char *const texts[] = {"\"messages\": ", "\"frames\": 2", "\"missing\": 3", "\"records\": ",
-                                        "\"bytes\": ", "\"duplicates\": ", "\"count\": 3", "\"width\": ", "\"sha256\": \""};
+    static const char *const texts[] = {"\"messages\": ", "\"frames\": 2", "\"missing\": 3",
+                                        "\"records\": ",  "\"bytes\": ",   "\"duplicates\": ",
+                                        "\"count\": 3",   "\"width\": ",   "\"sha256\": \""};
     struct file *file = file_of(&whole, "session.json");
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         char *at = strstr((char *)file->data, texts[i]);

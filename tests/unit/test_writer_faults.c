@@ -17,10 +17,10 @@ static const char *const call_names[] = {"pwritev", "fdatasync", "fsync", "opena
 static struct {
     bool armed, hit;
     enum call call;
-    unsigned countdown;  // calls until it fails; 0: this one
+    unsigned countdown; // calls until it fails; 0: this one
     bool for_ever;
-    bool half;           // a write that fails has written half of what it should have
-    bool no_cut;         // from then on nothing can be cut either
+    bool half;   // a write that fails has written half of what it should have
+    bool no_cut; // from then on nothing can be cut either
     int error;
 } fault;
 
@@ -97,7 +97,7 @@ int __wrap_renameat(int from_dir, const char *from, int to_dir, const char *to)
             errno = EIO;                                                                                               \
         else if (!fails(FTRUNCATE))                                                                                    \
             return __real_##name(fd, size);                                                                            \
-        return -1;                                                      \
+        return -1;                                                                                                     \
     }
 WRAP_FTRUNCATE(ftruncate)
 WRAP_FTRUNCATE(ftruncate64)
@@ -207,8 +207,8 @@ static void check_outcome(const struct outcome *outcome, size_t bytes, const cha
     if (rc == 0) {
         assert_verifies(outcome->id, summary.verdict, when);
         if (summary.frames < outcome->summary.frames)
-            fail_msg("%s: %llu frames were reported, %llu recovered", when,
-                     (unsigned long long)outcome->summary.frames, (unsigned long long)summary.frames);
+            fail_msg("%s: %llu frames were reported, %llu recovered", when, (unsigned long long)outcome->summary.frames,
+                     (unsigned long long)summary.frames);
         assert_int_equal(ch_recover_session(place.root, outcome->id, &summary), -EALREADY);
     }
     remove_folder_at(place.root, outcome->id);
@@ -345,8 +345,12 @@ static void test_recovery_under_faults(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_write), cmocka_unit_test(test_fdatasync), cmocka_unit_test(test_fsync),
-        cmocka_unit_test(test_open), cmocka_unit_test(test_rename), cmocka_unit_test(test_truncate),
+        cmocka_unit_test(test_write),
+        cmocka_unit_test(test_fdatasync),
+        cmocka_unit_test(test_fsync),
+        cmocka_unit_test(test_open),
+        cmocka_unit_test(test_rename),
+        cmocka_unit_test(test_truncate),
         cmocka_unit_test(test_recovery_under_faults),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
