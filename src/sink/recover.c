@@ -16,6 +16,7 @@
 #include "sink/recover_internal.h"
 #include "sink/session_json.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -85,9 +86,30 @@ static bool is_of_later_format(int dir)
     return later;
 }
 
-static bool holds_session(int dir, bool report)
+// A folder that the hub had just made when it was stopped: nothing in it yet, but named like a session.
+static bool is_stillborn(int dir, const char *id)
 {
-    return report || exists(dir, "frames.idx") || exists(dir, "stream.mp4") || exists(dir, "stream.h264");
+    char client[CH_SESSION_ID_BYTES];
+    int64_t started_us;
+    int copy = ch_recover_read_name(id, client, &started_us) ? openat(dir, ".", O_RDONLY | O_CLOEXEC) : -1;
+    DIR *entries = copy >= 0 ? fdopendir(copy) : NULL;
+    if (!entries) {
+        if (copy >= 0)
+            close(copy);
+        return false;
+    }
+    bool empty = true;
+    for (struct dirent *entry; (entry = readdir(entries));)
+        empty = empty && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+                          strcmp(entry->d_name, "session.json.tmp") == 0);
+    closedir(entries);
+    return empty;
+}
+
+static bool holds_session(int dir, const char *id, bool report)
+{
+    return report || exists(dir, "frames.idx") || exists(dir, "stream.mp4") || exists(dir, "stream.h264") ||
+           is_stillborn(dir, id);
 }
 
 static bool is_finished(const json_t *session)
@@ -158,10 +180,10 @@ static bool is_foreign_video(int dir)
 }
 
 // 0 if there is something to do, -EALREADY, -ENOENT or -ENOTSUP if not. *session is the caller's.
-static int look(int dir, bool by_hand, json_t **session)
+static int look(int dir, const char *id, bool by_hand, json_t **session)
 {
     *session = ch_session_json_read(dir);
-    if (!holds_session(dir, *session != NULL))
+    if (!holds_session(dir, id, *session != NULL))
         return -ENOENT;
     if (!*session && is_of_later_format(dir))
         return -ENOTSUP;
@@ -179,7 +201,7 @@ bool ch_recover_needed(int root, const char *id)
     if (dir < 0)
         return false;
     json_t *session;
-    int rc = look(dir, false, &session);
+    int rc = look(dir, id, false, &session);
     json_decref(session);
     close(dir);
     return rc == 0;
@@ -374,7 +396,7 @@ int ch_recover_session(int root, const char *id, struct ch_session_summary *summ
     r->id = id;
     int rc = flock(dir, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK ? -EBUSY : 0;
     if (rc == 0)
-        rc = look(dir, true, &r->session);
+        rc = look(dir, id, true, &r->session);
     if (rc == 0)
         rc = recover(r, summary);
     json_decref(r->session);

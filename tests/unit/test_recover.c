@@ -420,7 +420,6 @@ static void test_hands_off(void **state)
         {{.files = {{"session.json", later, sizeof later - 1}, {"frames.idx", text, 4}}, .count = 2}, -ENOTSUP},
         {{.files = {{"notes.txt", text, 4}}, .count = 1}, -ENOENT},
         {{.files = {{"session.json", json, sizeof json - 1}}, .count = 1}, -ENOENT},
-        {{.count = 0}, -ENOENT},
         {{.files = {{"stream.mp4", video, sizeof video - 1}, {"stream.h264", text, 4}}, .count = 2}, -ENOENT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -445,10 +444,24 @@ static void test_hands_off(void **state)
     free(show);
     struct ch_session_summary summary;
     assert_int_equal(ch_recover_session(place.root, "none", &summary), -ENOENT);
+    write_folder(place.root, "empty", &(struct folder){.count = 0});
+    assert_false(ch_recover_needed(place.root, "empty"));
+    assert_int_equal(ch_recover_session(place.root, "empty", &summary), -ENOENT);
     assert_false(ch_recover_needed(place.root, "none"));
     assert_int_equal(symlinkat(ID, place.root, "link"), 0);
     assert_int_equal(ch_recover_session(place.root, "link", &summary), -ENOENT);
     unlinkat(place.root, "link", 0);
+}
+
+// Killed between making the folder and its first file.
+static void test_stillborn(void **state)
+{
+    (void)state;
+    static uint8_t reserved[100];
+    struct folder folder = {.count = 0};
+    recover_sound(&folder, 0, 0);
+    folder = (struct folder){.files = {{"session.json.tmp", reserved, sizeof reserved}}, .count = 1};
+    recover_sound(&folder, 0, 0);
 }
 
 static void test_running_session_is_left_alone(void **state)
@@ -490,6 +503,7 @@ int main(void)
         cmocka_unit_test(test_index_gone_from_finished),
         cmocka_unit_test(test_report_lost),
         cmocka_unit_test(test_hands_off),
+        cmocka_unit_test(test_stillborn),
         cmocka_unit_test(test_running_session_is_left_alone),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

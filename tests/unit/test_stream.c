@@ -475,7 +475,7 @@ static void test_times(void **state)
     camera.device_ms -= 100;
     send_picture(&camera, true);
     ch_stream_fence(camera.stream);
-    camera.device_ms = 17;
+    camera.device_ms -= 50;
     send_picture(&camera, true);
     static const struct {
         int64_t pts;
