@@ -79,7 +79,8 @@ static int upgrade(struct bench_camera *camera, unsigned port, const char *name)
     int size = snprintf(request, sizeof request,
                         "GET /android-cam/%s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nUpgrade: websocket\r\n"
                         "Connection: Upgrade\r\nSec-WebSocket-Key: Y2FtaHViIGJlbmNobWFyaw==\r\n"
-                        "Sec-WebSocket-Version: 13\r\n\r\n", name, port);
+                        "Sec-WebSocket-Version: 13\r\n\r\n",
+                        name, port);
     int err = send_all(camera, request, (size_t)size);
     return err < 0 ? err : read_response(camera);
 }
@@ -90,8 +91,8 @@ int bench_camera_open(struct bench_camera *camera, unsigned port, const char *na
     camera->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (camera->fd < 0)
         return -errno;
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int one = 1;
     setsockopt(camera->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); // as OkHttp does
     int err = connect(camera->fd, (struct sockaddr *)&address, sizeof address) < 0 ? -errno : 0;
@@ -191,11 +192,8 @@ static void control_frame(struct bench_camera *camera, void (*pong)(void *, uint
     case PING:
         camera->pong_bytes = bench_frame_write(camera->pong, PONG, reader->control, reader->payload_bytes);
         break;
-    case CLOSE:
-        camera->closed = true;
-        break;
-    default:
-        break;
+    case CLOSE: camera->closed = true; break;
+    default: break;
     }
 }
 

@@ -30,13 +30,13 @@ struct bench_camera {
     uint8_t pong[BENCH_CONTROL_BYTES]; // answer to the server's ping, sent at the next message boundary
     size_t pong_bytes;
     struct bench_reader reader;
-    uint64_t written;    // bytes given to the kernel, upgrade and texts excluded
-    uint64_t payload;    // H.264 bytes in the messages begun
-    uint64_t messages;   // binary messages begun
-    uint64_t frames;     // pictures among them
+    uint64_t written;  // bytes given to the kernel, upgrade and texts excluded
+    uint64_t payload;  // H.264 bytes in the messages begun
+    uint64_t messages; // binary messages begun
+    uint64_t frames;   // pictures among them
     uint32_t sequence;
     unsigned frame_num, idr_count;
-    bool blocked;        // the socket was full
+    bool blocked; // the socket was full
 };
 
 // Connects to 127.0.0.1:port; `name` becomes the camera's in /android-cam/NAME. 0 or a negative errno

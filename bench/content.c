@@ -71,29 +71,29 @@ static void put_sps(struct bit_writer *w)
     put_bits(w, 66, 8);   // Baseline
     put_bits(w, 0xc0, 8); // constraint_set0 and 1: Constrained Baseline
     put_bits(w, 31, 8);
-    put_ue(w, 0);         // seq_parameter_set_id
-    put_ue(w, 0);         // log2_max_frame_num: 4
-    put_ue(w, 2);         // pic_order_cnt_type: output order is decoding order
-    put_ue(w, 1);         // max_num_ref_frames
-    put_bits(w, 0, 1);    // no gaps in frame_num
+    put_ue(w, 0);      // seq_parameter_set_id
+    put_ue(w, 0);      // log2_max_frame_num: 4
+    put_ue(w, 2);      // pic_order_cnt_type: output order is decoding order
+    put_ue(w, 1);      // max_num_ref_frames
+    put_bits(w, 0, 1); // no gaps in frame_num
     put_ue(w, WIDTH_MBS - 1);
     put_ue(w, HEIGHT_MBS - 1);
-    put_bits(w, 3, 2);    // frame_mbs_only, direct_8x8_inference
-    put_bits(w, 0, 2);    // no cropping, no VUI
+    put_bits(w, 3, 2); // frame_mbs_only, direct_8x8_inference
+    put_bits(w, 0, 2); // no cropping, no VUI
     end_nal(w);
 }
 
 static void put_pps(struct bit_writer *w)
 {
     start_nal(w, 0x68);
-    put_ue(w, 0); // pic_parameter_set_id
-    put_ue(w, 0); // seq_parameter_set_id
+    put_ue(w, 0);      // pic_parameter_set_id
+    put_ue(w, 0);      // seq_parameter_set_id
     put_bits(w, 0, 2); // CAVLC, no bottom field order
-    put_ue(w, 0); // one slice group
-    put_ue(w, 0); // num_ref_idx_l0_default_active: 1
+    put_ue(w, 0);      // one slice group
+    put_ue(w, 0);      // num_ref_idx_l0_default_active: 1
     put_ue(w, 0);
     put_bits(w, 0, 3); // no weighted prediction
-    put_ue(w, 0); // pic_init_qp 26
+    put_ue(w, 0);      // pic_init_qp 26
     put_ue(w, 0);
     put_ue(w, 0);
     put_bits(w, 0, 3);
@@ -109,12 +109,12 @@ static void put_slice_header(struct bit_writer *w, bool idr)
     put_ue(w, 0);           // pic_parameter_set_id
     put_bits(w, 0, 4);      // frame_num
     if (idr) {
-        put_ue(w, 1);       // idr_pic_id: 1 or 2, which are of equal length
-        put_bits(w, 0, 2);  // dec_ref_pic_marking
+        put_ue(w, 1);      // idr_pic_id: 1 or 2, which are of equal length
+        put_bits(w, 0, 2); // dec_ref_pic_marking
     } else {
-        put_bits(w, 0, 3);  // no override, no list modification, sliding window
+        put_bits(w, 0, 3); // no override, no list modification, sliding window
     }
-    put_ue(w, 0);           // slice_qp_delta
+    put_ue(w, 0); // slice_qp_delta
 }
 
 // I_16x16 with DC prediction and no residual: 8 bits each. The first `longer` of them also turn the
@@ -122,10 +122,10 @@ static void put_slice_header(struct bit_writer *w, bool idr)
 static void put_flat_intra(struct bit_writer *w, unsigned count, unsigned longer)
 {
     for (unsigned i = 0; i < count; i++) {
-        put_ue(w, 3); // I_16x16_2_0_0
-        put_ue(w, 0); // intra_chroma_pred_mode: DC
+        put_ue(w, 3);                          // I_16x16_2_0_0
+        put_ue(w, 0);                          // intra_chroma_pred_mode: DC
         put_ue(w, i < longer ? 1 + i % 2 : 0); // mb_qp_delta 0, +1 or -1
-        put_bits(w, 1, 1); // coeff_token: no coefficient
+        put_bits(w, 1, 1);                     // coeff_token: no coefficient
     }
 }
 
@@ -133,7 +133,7 @@ static void put_flat_intra(struct bit_writer *w, unsigned count, unsigned longer
 static void put_skipped(struct bit_writer *w, unsigned count, unsigned longer)
 {
     for (unsigned i = 0; i < longer; i++)
-        put_bits(w, 0x1f, 5); // mb_skip_run 0, mb_type 0, mvd 0 0, coded_block_pattern 0: one bit each
+        put_bits(w, 0x1f, 5);  // mb_skip_run 0, mb_type 0, mvd 0 0, coded_block_pattern 0: one bit each
     put_ue(w, count - longer); // mb_skip_run
 }
 
@@ -141,7 +141,7 @@ static void put_pcm(struct bit_writer *w, bool idr, unsigned count, const uint8_
 {
     for (unsigned i = 0; i < count; i++) {
         if (!idr && i > 0)
-            put_ue(w, 0); // mb_skip_run
+            put_ue(w, 0);         // mb_skip_run
         put_ue(w, idr ? 25 : 30); // I_PCM
         align(w);
         put_bytes(w, samples + (size_t)i * PCM_BYTES, PCM_BYTES);

@@ -12,9 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BENCH_STAMP_BYTES 40u   // the first bytes of a message; all that differs between two sends lies in them
+#define BENCH_STAMP_BYTES 40u         // the first bytes of a message; all that differs between two sends lies in them
 #define BENCH_CAMERA_HEADER_BYTES 16u // wire protocol 1.2
-#define BENCH_MIN_PICTURE 4096u // smallest message with a picture that can be built
+#define BENCH_MIN_PICTURE 4096u       // smallest message with a picture that can be built
 #define BENCH_MAX_PICTURE 780000u
 
 // One WebSocket frame as it goes over the wire.

@@ -305,10 +305,12 @@ static void print_result(struct generator *g, const struct edge *a, const struct
         payload += g->slots[i].camera.payload;
     }
     printf("{\"event\":\"result\",\"cameras\":%u,\"messages\":%" PRIu64 ",\"pictures\":%" PRIu64 ",\"bytes\":%" PRIu64
-           ",\"payload_bytes\":%" PRIu64, g->options.cameras, messages, pictures, written, payload);
+           ",\"payload_bytes\":%" PRIu64,
+           g->options.cameras, messages, pictures, written, payload);
     printf(",\"window\":{\"seconds\":%.6f,\"messages\":%" PRIu64 ",\"sent_bytes\":%" PRIu64
-           ",\"received_bytes\":%" PRIu64, (double)(v->time_ns - u->time_ns) / NS_PER_S, b->messages - a->messages,
-           b->sent - a->sent, b->received - a->received);
+           ",\"received_bytes\":%" PRIu64,
+           (double)(v->time_ns - u->time_ns) / NS_PER_S, b->messages - a->messages, b->sent - a->sent,
+           b->received - a->received);
     printf(",\"server_cpu_s\":%.6f,\"client_cpu_s\":%.6f,\"server_core_busy\":%.4f,\"client_core_busy\":%.4f}",
            (double)(v->server_cpu_ns - u->server_cpu_ns) / NS_PER_S,
            (double)(v->client_cpu_ns - u->client_cpu_ns) / NS_PER_S,
@@ -526,15 +528,24 @@ static bool parse_number(const char *text, uint64_t max, uint64_t *out)
 
 // The letters are private: only long options are offered.
 static const struct option long_options[] = {
-    {"port", required_argument, NULL, 'p'},        {"cameras", required_argument, NULL, 'c'},
-    {"size", required_argument, NULL, 's'},        {"key-size", required_argument, NULL, 'k'},
-    {"key-interval", required_argument, NULL, 'i'}, {"rate", required_argument, NULL, 'r'},
-    {"warmup", required_argument, NULL, 'w'},      {"window", required_argument, NULL, 'W'},
-    {"frames", required_argument, NULL, 'f'},      {"pause", required_argument, NULL, 'P'},
-    {"server-pid", required_argument, NULL, 'S'},  {"server-core", required_argument, NULL, 'a'},
-    {"client-core", required_argument, NULL, 'b'}, {"raw", no_argument, NULL, 'R'},
-    {"idle", no_argument, NULL, 'I'},              {"gate", no_argument, NULL, 'G'},
-    {"hold", no_argument, NULL, 'H'},              {"help", no_argument, NULL, 'h'},
+    {"port", required_argument, NULL, 'p'},
+    {"cameras", required_argument, NULL, 'c'},
+    {"size", required_argument, NULL, 's'},
+    {"key-size", required_argument, NULL, 'k'},
+    {"key-interval", required_argument, NULL, 'i'},
+    {"rate", required_argument, NULL, 'r'},
+    {"warmup", required_argument, NULL, 'w'},
+    {"window", required_argument, NULL, 'W'},
+    {"frames", required_argument, NULL, 'f'},
+    {"pause", required_argument, NULL, 'P'},
+    {"server-pid", required_argument, NULL, 'S'},
+    {"server-core", required_argument, NULL, 'a'},
+    {"client-core", required_argument, NULL, 'b'},
+    {"raw", no_argument, NULL, 'R'},
+    {"idle", no_argument, NULL, 'I'},
+    {"gate", no_argument, NULL, 'G'},
+    {"hold", no_argument, NULL, 'H'},
+    {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
 
@@ -593,9 +604,14 @@ static int parse_options(struct options *o, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct generator g = {.options = {.cameras = 16, .size = 20000, .key_interval = 25, .rate = 25,
-                                      .warmup_ns = 1000 * (int64_t)NS_PER_MS, .window_ns = 5000 * (int64_t)NS_PER_MS,
-                                      .server_core = -1, .client_core = -1}};
+    struct generator g = {.options = {.cameras = 16,
+                                      .size = 20000,
+                                      .key_interval = 25,
+                                      .rate = 25,
+                                      .warmup_ns = 1000 * (int64_t)NS_PER_MS,
+                                      .window_ns = 5000 * (int64_t)NS_PER_MS,
+                                      .server_core = -1,
+                                      .client_core = -1}};
     int status = parse_options(&g.options, argc, argv);
     if (status != 0)
         return status - 1;

@@ -50,7 +50,7 @@ struct ch_hub {
 int ch_hub_start(struct ch_hub *hub, const struct ch_options *options, uv_loop_t *loop);
 // Ends all connections and sessions, then calls `stopped`, after CH_LIMIT_SHUTDOWN_US at the latest.
 void ch_hub_stop(struct ch_hub *hub);
-void ch_hub_check_stopped(struct ch_hub *hub); // for the parts, when something of theirs has ended
+void ch_hub_check_stopped(struct ch_hub *hub);    // for the parts, when something of theirs has ended
 void ch_hub_sessions_changed(struct ch_hub *hub); // the tick runs while there are any
 
 // Sends a command to every camera. The number it was sent to.

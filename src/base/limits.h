@@ -27,7 +27,7 @@
 // Above this it is not read for a tick, so that frames are written while the processor's caches still have them.
 #define CH_BACKLOG_SOFT_BYTES (1u << 20)
 #define CH_BATCH_BYTES (256u << 10) // handed to the disk at once without waiting for the tick
-#define CH_FLUSH_US INT64_C(200000) // the tick
+#define CH_FLUSH_US INT64_C(250000) // the tick
 #define CH_SYNC_US INT64_C(1000000) // default of --sync-interval
 #define CH_LIMIT_REPORT_LIST 1000   // entries of each list in session.json
 #define CH_LIMIT_PARTS 64           // MP4 parts of a session

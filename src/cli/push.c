@@ -74,9 +74,9 @@ static void on_progress(uv_timer_t *timer)
         snprintf(who, sizeof who, "%u cameras, %u connected, %u capturing", room->camera_count, now.connected,
                  now.capturing);
     snprintf(line, sizeof line, "%s: %llu frames, %llu.%llu fps, %llu.%02llu Mbit/s, %llu bytes unsent", who,
-             (unsigned long long)now.pictures, (unsigned long long)tenths_fps / 10,
-             (unsigned long long)tenths_fps % 10, (unsigned long long)hundredths_mbit / 100,
-             (unsigned long long)hundredths_mbit % 100, (unsigned long long)now.unsent);
+             (unsigned long long)now.pictures, (unsigned long long)tenths_fps / 10, (unsigned long long)tenths_fps % 10,
+             (unsigned long long)hundredths_mbit / 100, (unsigned long long)hundredths_mbit % 100,
+             (unsigned long long)now.unsent);
     push->last_us = now_us;
     push->last_pictures = now.pictures;
     push->last_bytes = now.bytes;
@@ -197,12 +197,9 @@ int ch_cli_push(int argc, char **argv)
     static struct push push;
     static struct ch_push_options options;
     switch (ch_push_options_parse(argc, argv, &options)) {
-    case CH_PUSH_HELPED:
-        return 0;
-    case CH_PUSH_WRONG:
-        return 2;
-    case CH_PUSH_GO:
-        break;
+    case CH_PUSH_HELPED: return 0;
+    case CH_PUSH_WRONG: return 2;
+    case CH_PUSH_GO: break;
     }
     memset(&push, 0, sizeof push);
     signal(SIGPIPE, SIG_IGN);

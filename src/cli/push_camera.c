@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHATTY_CAMERAS 8           // more of them do not talk about what is usual,
-#define TALK_LINES 8               // and together say no more than this
-#define TALK_US CH_US_PER_S        // in this time
-#define LIMIT_FAST (256u << 10)    // unsent bytes of one connection, above which nothing is added
+#define CHATTY_CAMERAS 8        // more of them do not talk about what is usual,
+#define TALK_LINES 8            // and together say no more than this
+#define TALK_US CH_US_PER_S     // in this time
+#define LIMIT_FAST (256u << 10) // unsent bytes of one connection, above which nothing is added
 #define LIMIT_PACED (4u << 20)
 
 static const char text_ready[] = "{\"status\":\"ready\",\"message\":\"Camera is ready\"}";
@@ -33,8 +33,8 @@ static bool may_talk(struct ch_push_room *room)
 }
 
 // What is usual is for small rooms only.
-__attribute__((format(printf, 4, 5)))
-static void say(const struct ch_push_camera *camera, enum ch_log_level level, const char *tag, const char *format, ...)
+__attribute__((format(printf, 4, 5))) static void say(const struct ch_push_camera *camera, enum ch_log_level level,
+                                                      const char *tag, const char *format, ...)
 {
     if ((level == CH_LOG_INFO && camera->room->camera_count > CHATTY_CAMERAS) || !may_talk(camera->room))
         return;
@@ -178,8 +178,7 @@ void ch_push_camera_begin(struct ch_push_camera *camera)
     ch_push_payload_unref(config);
 }
 
-void ch_push_camera_picture(struct ch_push_camera *camera, struct ch_push_payload *payload, int64_t device_ms,
-                            bool key)
+void ch_push_camera_picture(struct ch_push_camera *camera, struct ch_push_payload *payload, int64_t device_ms, bool key)
 {
     if (camera->state != CH_PUSH_CAPTURING || (camera->need_key && !key))
         return;
@@ -285,10 +284,12 @@ static void take_start(struct ch_push_camera *camera, const struct ch_command *c
     char aspect[40] = "as it is";
     if (command->aspect_w > 0)
         snprintf(aspect, sizeof aspect, "%d:%d", command->aspect_w, command->aspect_h);
-    say_info(camera, "start_capture: %d Mbit/s, %d fps, aspect ratio %s%s", command->bitrate_mbps, command->fps,
-        aspect, camera->room->kind == CH_PUSH_THROUGH ? "; the file is passed through with its own" : "");
-    start(camera, &(struct ch_push_values){.fps = command->fps, .bitrate_mbps = command->bitrate_mbps,
-                                           .aspect_w = command->aspect_w, .aspect_h = command->aspect_h});
+    say_info(camera, "start_capture: %d Mbit/s, %d fps, aspect ratio %s%s", command->bitrate_mbps, command->fps, aspect,
+             camera->room->kind == CH_PUSH_THROUGH ? "; the file is passed through with its own" : "");
+    start(camera, &(struct ch_push_values){.fps = command->fps,
+                                           .bitrate_mbps = command->bitrate_mbps,
+                                           .aspect_w = command->aspect_w,
+                                           .aspect_h = command->aspect_h});
 }
 
 static void on_text(void *context, const char *text, size_t size)

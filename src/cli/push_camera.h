@@ -9,10 +9,10 @@
 struct ch_push_room;
 
 enum ch_push_camera_state {
-    CH_PUSH_OFFLINE,   // waits to connect
+    CH_PUSH_OFFLINE, // waits to connect
     CH_PUSH_CONNECTING,
-    CH_PUSH_READY,     // waits for start_capture
-    CH_PUSH_WAITING,   // for the encoder to run
+    CH_PUSH_READY,   // waits for start_capture
+    CH_PUSH_WAITING, // for the encoder to run
     CH_PUSH_CAPTURING,
     CH_PUSH_FINISHING, // waits for the end of its connection, then it is done
     CH_PUSH_DONE,
@@ -23,18 +23,18 @@ struct ch_push_camera {
     enum ch_push_camera_state state;
     char label[CH_NAME_MAX + 1]; // for messages
     struct ch_push_ws ws;
-    uv_timer_t timer;            // next picture of a file, or next attempt to connect
+    uv_timer_t timer; // next picture of a file, or next attempt to connect
     bool failed;
-    bool told;                   // that the hub cannot be reached
+    bool told; // that the hub cannot be reached
 
-    uint64_t pictures, bytes;    // sent, over all connections
-    uint32_t sequence;           // of the next message
-    bool need_key;               // joined a running encoder: nothing before its next key frame
+    uint64_t pictures, bytes; // sent, over all connections
+    uint32_t sequence;        // of the next message
+    bool need_key;            // joined a running encoder: nothing before its next key frame
 
     // Place in a passed-through file
-    size_t cursor;               // next unit
-    uint64_t pictures_before;    // of earlier rounds
-    int64_t start_us, base_ms;   // clock at the start, and device time of the first picture
+    size_t cursor;             // next unit
+    uint64_t pictures_before;  // of earlier rounds
+    int64_t start_us, base_ms; // clock at the start, and device time of the first picture
 };
 
 void ch_push_camera_init(struct ch_push_camera *camera, struct ch_push_room *room, unsigned index);

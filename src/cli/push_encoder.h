@@ -27,14 +27,14 @@ struct ch_push_encoder {
     void (*closed)(struct ch_push_encoder *encoder);
 
     struct ch_child child;
-    uv_timer_t timer;             // from the start to the first output
-    unsigned handles;             // still to be closed
+    uv_timer_t timer; // from the start to the first output
+    unsigned handles; // still to be closed
     struct ch_push_flv flv;
-    struct ch_push_values values; // of the run, or of the one to come
-    bool wanted;                  // between start and stop
-    bool mute;                    // the running child is an old one
-    bool running;                 // parameter sets are there
-    bool broken, late;            // its output cannot be understood; or did not come in time
+    struct ch_push_values values;  // of the run, or of the one to come
+    bool wanted;                   // between start and stop
+    bool mute;                     // the running child is an old one
+    bool running;                  // parameter sets are there
+    bool broken, late;             // its output cannot be understood; or did not come in time
     int64_t base_ms, base_time_ms; // device time of the first picture, and its time in the stream; -1: none yet
 };
 

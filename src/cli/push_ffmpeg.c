@@ -21,8 +21,7 @@ struct words {
     bool failed;
 };
 
-__attribute__((format(printf, 2, 3)))
-static void add(struct words *words, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void add(struct words *words, const char *format, ...)
 {
     char *text = NULL;
     va_list args;
@@ -113,8 +112,7 @@ static void add_device_input(struct words *words, const struct ch_push_options *
 }
 
 // Centre crop to the aspect ratio, then the size, then the frame rate.
-static void add_filters(struct words *words, const struct ch_push_options *options,
-                        const struct ch_push_values *values)
+static void add_filters(struct words *words, const struct ch_push_options *options, const struct ch_push_values *values)
 {
     char crop[160] = "crop=trunc(iw/2)*2:trunc(ih/2)*2", scale[64] = "", rate[32] = "";
     int aspect_w = values->aspect_w, aspect_h = values->aspect_h;
@@ -124,8 +122,8 @@ static void add_filters(struct words *words, const struct ch_push_options *optio
     }
     if (aspect_w > 0)
         snprintf(crop, sizeof crop,
-                 "crop=max(%u\\,trunc(min(iw\\,ih*%d/%d)/2)*2):max(%u\\,trunc(min(ih\\,iw*%d/%d)/2)*2)",
-                 MIN_SIDE, aspect_w, aspect_h, MIN_SIDE, aspect_h, aspect_w);
+                 "crop=max(%u\\,trunc(min(iw\\,ih*%d/%d)/2)*2):max(%u\\,trunc(min(ih\\,iw*%d/%d)/2)*2)", MIN_SIDE,
+                 aspect_w, aspect_h, MIN_SIDE, aspect_h, aspect_w);
     if (options->width) {
         unsigned width = options->width, height = options->height;
         fit(&width, &height, aspect_w, aspect_h);

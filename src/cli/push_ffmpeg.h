@@ -16,7 +16,7 @@ enum ch_push_kind {
 
 // What a start_capture asks for.
 struct ch_push_values {
-    int fps;                // 0: as the source has it
+    int fps; // 0: as the source has it
     int bitrate_mbps;
     int aspect_w, aspect_h; // 0, 0: none
 };

@@ -37,14 +37,11 @@ static bool begins_like_h264(const uint8_t *data, size_t size)
     unsigned header = data[zeros + 1], type = header & 31, ref_idc = header >> 5;
     switch (type) {
     case CH_NAL_AUD:
-    case CH_NAL_SEI:
-        return ref_idc == 0;
+    case CH_NAL_SEI: return ref_idc == 0;
     case CH_NAL_SPS:
     case CH_NAL_PPS:
-    case CH_NAL_IDR:
-        return ref_idc >= 1 && ref_idc <= 3;
-    default:
-        return false;
+    case CH_NAL_IDR: return ref_idc >= 1 && ref_idc <= 3;
+    default: return false;
     }
 }
 
@@ -68,7 +65,7 @@ struct indexing {
     struct ch_push_file *file;
     struct ch_h264_shown *pictures; // owned
     size_t picture_room;
-    uint64_t offset;                // of the next unit
+    uint64_t offset; // of the next unit
 };
 
 static int grow(void **array, size_t *room, size_t count, size_t element)

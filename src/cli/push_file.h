@@ -24,8 +24,8 @@ struct ch_push_file {
     struct ch_push_unit *units;
     size_t count, room;
     uint32_t pictures;
-    uint32_t lead;              // most places that a picture is decoded ahead of being shown
-    uint32_t width, height;     // of the first picture
+    uint32_t lead;               // most places that a picture is decoded ahead of being shown
+    uint32_t width, height;      // of the first picture
     uint32_t rate_num, rate_den; // pictures per second by the first SPS; 0, 0 if not given
     struct ch_push_payload *newest;
     size_t newest_index;

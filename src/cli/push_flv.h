@@ -15,13 +15,13 @@ struct ch_push_flv {
     size_t at, used, room;
     uint8_t *config; // owned; newest parameter sets as Annex B
     size_t config_bytes;
-    bool begun;      // the file header has been read
+    bool begun; // the file header has been read
 };
 
 struct ch_push_flv_item {
-    bool config;  // parameter sets; else a picture
+    bool config; // parameter sets; else a picture
     bool key;
-    int64_t time_ms; // presentation time of a picture
+    int64_t time_ms;     // presentation time of a picture
     const uint8_t *data; // borrowed until the next call
     size_t size;
 };

@@ -89,15 +89,12 @@ static int take_data(struct ch_push_inbox *inbox, const uint8_t *data, size_t si
 static int take_frame(struct ch_push_inbox *inbox, const uint8_t *payload, size_t size, struct ch_push_received *out)
 {
     switch (inbox->head.opcode) {
-    case CH_WS_CLOSE:
-        return take_close(payload, size, out);
+    case CH_WS_CLOSE: return take_close(payload, size, out);
     case CH_WS_PING:
         *out = (struct ch_push_received){.kind = CH_PUSH_GOT_PING, .data = payload, .size = size};
         return 1;
-    case CH_WS_PONG:
-        return 0;
-    default:
-        return take_data(inbox, payload, size, out);
+    case CH_WS_PONG: return 0;
+    default: return take_data(inbox, payload, size, out);
     }
 }
 

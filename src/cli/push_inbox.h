@@ -6,18 +6,18 @@
 #include "proto/ws.h"
 
 struct ch_push_inbox {
-    uint8_t *in;            // owned; received bytes are [at, used)
+    uint8_t *in; // owned; received bytes are [at, used)
     size_t at, used, room;
-    bool has_head;          // of the frame whose payload comes next
+    bool has_head; // of the frame whose payload comes next
     struct ch_ws_head head;
     struct ch_ws_order order;
-    uint8_t *message;       // owned; of a fragmented message so far
+    uint8_t *message; // owned; of a fragmented message so far
     size_t message_used;
     uint8_t message_opcode;
 };
 
 enum ch_push_received_kind {
-    CH_PUSH_GOT_TEXT,  // whole and valid UTF-8
+    CH_PUSH_GOT_TEXT, // whole and valid UTF-8
     CH_PUSH_GOT_PING,
     CH_PUSH_GOT_CLOSE,
     CH_PUSH_GOT_FAULT, // the peer broke the protocol; nothing more can be read
@@ -26,8 +26,8 @@ struct ch_push_received {
     enum ch_push_received_kind kind;
     const uint8_t *data; // payload; a close frame's reason; borrowed until the next call
     size_t size;
-    int code;            // of a close frame; to answer a fault with
-    const char *why;     // of a fault
+    int code;        // of a close frame; to answer a fault with
+    const char *why; // of a fault
 };
 
 // Zero-initialise. Empty again and without memory:

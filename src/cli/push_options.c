@@ -41,8 +41,7 @@ static const char help[] =
     "ffmpeg is searched in PATH, or is what FFMPEG_BIN names.\n"
     "Exit status: 0 fine (also after Ctrl-C), 1 failed, 2 wrong usage.\n";
 
-__attribute__((format(printf, 1, 2)))
-static int complain(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static int complain(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -54,8 +53,20 @@ static int complain(const char *format, ...)
 }
 
 enum {
-    OPT_HELP = 256, OPT_START, OPT_FPS, OPT_BITRATE, OPT_SIZE, OPT_REALTIME, OPT_FAST, OPT_COUNT, OPT_LOOP,
-    OPT_NAME, OPT_CAMERAS, OPT_RECONNECT, OPT_DECODE_TIMES, OPT_QUIET,
+    OPT_HELP = 256,
+    OPT_START,
+    OPT_FPS,
+    OPT_BITRATE,
+    OPT_SIZE,
+    OPT_REALTIME,
+    OPT_FAST,
+    OPT_COUNT,
+    OPT_LOOP,
+    OPT_NAME,
+    OPT_CAMERAS,
+    OPT_RECONNECT,
+    OPT_DECODE_TIMES,
+    OPT_QUIET,
 };
 
 static const struct option long_options[] = {
@@ -92,8 +103,8 @@ static int parse_size(const char *text, struct ch_push_options *out)
     if (cross && (size_t)(cross - text) < sizeof width) {
         memcpy(width, text, (size_t)(cross - text));
         // Chroma is stored at half the size: 4:2:0 has no odd sizes.
-        if (ch_parse_int(width, 16, 8192, &w) == 0 && ch_parse_int(cross + 1, 16, 8192, &h) == 0 &&
-            w % 2 == 0 && h % 2 == 0) {
+        if (ch_parse_int(width, 16, 8192, &w) == 0 && ch_parse_int(cross + 1, 16, 8192, &h) == 0 && w % 2 == 0 &&
+            h % 2 == 0) {
             out->width = (unsigned)w;
             out->height = (unsigned)h;
             return 0;
@@ -138,46 +149,29 @@ static int take_value(int option, const char *text, struct ch_push_options *out)
         rc = parse_number("--cameras", text, 1, CH_PUSH_MAX_CAMERAS, &n);
         out->cameras = (unsigned)n;
         return rc;
-    case OPT_SIZE:
-        return parse_size(text, out);
-    case OPT_NAME:
-        return parse_name(text, out);
-    default:
-        return parse_reconnect(text, out);
+    case OPT_SIZE: return parse_size(text, out);
+    case OPT_NAME: return parse_name(text, out);
+    default: return parse_reconnect(text, out);
     }
 }
 
 static int take_option(int option, const char *word, struct ch_push_options *out)
 {
     switch (option) {
-    case ':':
-        return complain("%s needs a value", word);
+    case ':': return complain("%s needs a value", word);
     case '?':
         if (optopt >= OPT_HELP)
             return complain("found '%s', but this option takes no value", word);
         if (optopt > 0)
             return complain("unknown option '-%c'", optopt);
         return complain("unknown option '%s'", word);
-    case OPT_START:
-        out->start = true;
-        return 0;
-    case OPT_REALTIME:
-        out->fast = false;
-        return 0;
-    case OPT_FAST:
-        out->fast = true;
-        return 0;
-    case OPT_LOOP:
-        out->loop = true;
-        return 0;
-    case OPT_DECODE_TIMES:
-        out->decode_times = true;
-        return 0;
-    case OPT_QUIET:
-        out->quiet = true;
-        return 0;
-    default:
-        return take_value(option, optarg, out);
+    case OPT_START: out->start = true; return 0;
+    case OPT_REALTIME: out->fast = false; return 0;
+    case OPT_FAST: out->fast = true; return 0;
+    case OPT_LOOP: out->loop = true; return 0;
+    case OPT_DECODE_TIMES: out->decode_times = true; return 0;
+    case OPT_QUIET: out->quiet = true; return 0;
+    default: return take_value(option, optarg, out);
     }
 }
 

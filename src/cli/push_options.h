@@ -14,19 +14,19 @@
 
 struct ch_push_options {
     struct ch_push_url url;
-    const char *source;    // NULL: the test picture
-    bool fast;             // not paced by the clock
+    const char *source; // NULL: the test picture
+    bool fast;          // not paced by the clock
     bool loop;
-    bool start;            // begin without being told to
+    bool start; // begin without being told to
     bool decode_times;
     bool quiet;
-    uint64_t count;        // pictures of each camera; 0: no end
-    unsigned cameras;      // 0: one, named as the URL says
+    uint64_t count;             // pictures of each camera; 0: no end
+    unsigned cameras;           // 0: one, named as the URL says
     char name[CH_NAME_MAX + 1]; // or empty
-    int fps;               // -1: not given
+    int fps;                    // -1: not given
     int bitrate_mbps;
     unsigned width, height; // 0, 0: not given
-    int64_t reconnect_us;  // 0: do not
+    int64_t reconnect_us;   // 0: do not
 };
 
 enum ch_push_parsed {

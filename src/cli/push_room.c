@@ -13,14 +13,13 @@
 #define DEFAULT_RATE 30u
 #define DEFAULT_WIDTH 1280
 #define DEFAULT_HEIGHT 720
-#define STAGGER_MS 5u              // between the first connections of two cameras
-#define HOLD_BYTES (4u << 20)      // unsent bytes of one camera that hold the encoder
+#define STAGGER_MS 5u         // between the first connections of two cameras
+#define HOLD_BYTES (4u << 20) // unsent bytes of one camera that hold the encoder
 #define HOLD_FAST_BYTES (512u << 10)
 
 // --- the source -------------------------------------------------------------------------------------
 
-__attribute__((format(printf, 2, 3)))
-static int refuse(int error, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static int refuse(int error, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -73,8 +72,8 @@ static int find_kind(struct ch_push_room *room)
 // What a phone says about itself.
 static char *make_capabilities(const struct ch_push_room *room)
 {
-    static const char *const models[] = {"camhub push (test picture)", "camhub push (video file)",
-                                         "camhub push (V4L2)", "camhub push (H.264 file)"};
+    static const char *const models[] = {"camhub push (test picture)", "camhub push (video file)", "camhub push (V4L2)",
+                                         "camhub push (H.264 file)"};
     int width = DEFAULT_WIDTH, height = DEFAULT_HEIGHT;
     if (room->kind == CH_PUSH_THROUGH && room->file.width) {
         width = (int)room->file.width;
@@ -83,10 +82,10 @@ static char *make_capabilities(const struct ch_push_room *room)
         width = (int)room->options->width;
         height = (int)room->options->height;
     }
-    json_t *text = json_pack("{s:s, s:s, s:i, s:[{s:i, s:i, s:s, s:s}], s:{s:i, s:i}}", "type", "capabilities",
-                             "deviceModel", models[room->kind], "sdkInt", 34, "resolutions", "width", width, "height",
-                             height, "format", "YUV_420_888", "lensFacing", "back", "imageAnalysisResolution",
-                             "width", width, "height", height);
+    json_t *text =
+        json_pack("{s:s, s:s, s:i, s:[{s:i, s:i, s:s, s:s}], s:{s:i, s:i}}", "type", "capabilities", "deviceModel",
+                  models[room->kind], "sdkInt", 34, "resolutions", "width", width, "height", height, "format",
+                  "YUV_420_888", "lensFacing", "back", "imageAnalysisResolution", "width", width, "height", height);
     char *dump = text ? json_dumps(text, JSON_COMPACT) : NULL;
     json_decref(text);
     return dump;
@@ -152,8 +151,7 @@ static bool same_values(const struct ch_push_values *a, const struct ch_push_val
            a->aspect_h == b->aspect_h;
 }
 
-void ch_push_room_join(struct ch_push_room *room, struct ch_push_camera *camera,
-                       const struct ch_push_values *values)
+void ch_push_room_join(struct ch_push_room *room, struct ch_push_camera *camera, const struct ch_push_values *values)
 {
     struct ch_push_encoder *encoder = &room->encoder;
     bool alone = room->camera_count == 1, captured = ch_push_camera_captures(camera);

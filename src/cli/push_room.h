@@ -16,10 +16,10 @@ struct ch_push_room {
     char *capabilities;             // JSON text, owned
     struct ch_push_camera *cameras; // owned
     unsigned camera_count, done;
-    bool held;                      // the encoder waits for a slow connection
-    bool stopping;                  // everybody ends orderly
-    bool failed;                    // the exit status will be 1
-    int64_t talk_us;                // since when, and how many lines cameras have said
+    bool held;       // the encoder waits for a slow connection
+    bool stopping;   // everybody ends orderly
+    bool failed;     // the exit status will be 1
+    int64_t talk_us; // since when, and how many lines cameras have said
     unsigned talk_lines;
     void (*over)(struct ch_push_room *room); // every camera has ended and the encoder is closed
     void *context;
@@ -37,8 +37,7 @@ void ch_push_room_stop(struct ch_push_room *room);
 // For cameras:
 // An encoder with these values, please. ch_push_camera_begin follows, or ch_push_camera_source_ended;
 // both may come from within the call.
-void ch_push_room_join(struct ch_push_room *room, struct ch_push_camera *camera,
-                       const struct ch_push_values *values);
+void ch_push_room_join(struct ch_push_room *room, struct ch_push_camera *camera, const struct ch_push_values *values);
 void ch_push_room_leave(struct ch_push_room *room);   // a camera no longer captures
 void ch_push_room_relieve(struct ch_push_room *room); // a camera's unsent bytes have become fewer
 void ch_push_room_camera_done(struct ch_push_room *room, bool failed);

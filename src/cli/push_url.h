@@ -7,7 +7,7 @@
 #define CH_PUSH_PORT "50001" // of a hub, if the URL names none
 
 struct ch_push_url {
-    char host[256];      // without the brackets of an IPv6 address
+    char host[256]; // without the brackets of an IPv6 address
     char port[6];
     char authority[270]; // as the Host field wants it
     char path[512];      // without the camera's name; not empty

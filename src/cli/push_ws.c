@@ -74,8 +74,8 @@ static void close_tcp(struct ch_push_ws *ws)
 }
 
 // Begins to close the handles. The first reason counts.
-__attribute__((format(printf, 3, 4)))
-static void end(struct ch_push_ws *ws, enum ch_push_ws_end how, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void end(struct ch_push_ws *ws, enum ch_push_ws_end how,
+                                                      const char *format, ...)
 {
     if (ws->state == STATE_ENDING)
         return;
@@ -140,7 +140,10 @@ static struct message *message_new(struct ch_push_ws *ws, size_t own_bytes)
 static void message_send(struct message *message)
 {
     struct ch_push_ws *ws = message->ws;
-    union { uint8_t *out; char *base; } own = {.out = message->own};
+    union {
+        uint8_t *out;
+        char *base;
+    } own = {.out = message->own};
     uv_buf_t bufs[2] = {uv_buf_init(own.base, (unsigned)message->own_bytes)};
     unsigned count = 1;
     if (message->payload) {
@@ -178,16 +181,15 @@ int ch_push_ws_send_text(struct ch_push_ws *ws, const char *text)
     return ws->state == STATE_OPEN ? send_small(ws, CH_WS_TEXT, text, strlen(text)) : 0;
 }
 
-int ch_push_ws_send_unit(struct ch_push_ws *ws, const struct ch_camera_header *header,
-                         struct ch_push_payload *payload)
+int ch_push_ws_send_unit(struct ch_push_ws *ws, const struct ch_camera_header *header, struct ch_push_payload *payload)
 {
     if (ws->state != STATE_OPEN)
         return 0;
     struct message *message = message_new(ws, CH_WS_MAX_HEAD + CH_CAMERA_HEADER_BYTES);
     if (!message)
         return -ENOMEM;
-    size_t n = ch_ws_write_head(message->own, CH_WS_BINARY, CH_CAMERA_HEADER_BYTES + (uint64_t)payload->size,
-                                payload->mask);
+    size_t n =
+        ch_ws_write_head(message->own, CH_WS_BINARY, CH_CAMERA_HEADER_BYTES + (uint64_t)payload->size, payload->mask);
     ch_camera_write_header(header, message->own + n);
     ch_ws_mask(message->own + n, CH_CAMERA_HEADER_BYTES, payload->mask, 0);
     message->own_bytes = message->bytes = n + CH_CAMERA_HEADER_BYTES;
@@ -241,7 +243,10 @@ static void take_close(struct ch_push_ws *ws, const struct ch_push_received *got
     ws->close_received = true;
     if (!ws->close_sent && !ws->reason[0]) {
         int size = got->size < CH_WS_MAX_CONTROL ? (int)got->size : (int)CH_WS_MAX_CONTROL;
-        union { const uint8_t *data; const char *text; } reason = {.data = got->data};
+        union {
+            const uint8_t *data;
+            const char *text;
+        } reason = {.data = got->data};
         snprintf(ws->reason, sizeof ws->reason, "the hub closed the connection: %d%s%.*s", got->code,
                  size > 0 ? " " : "", size, size > 0 ? reason.text : "");
         ws->how = CH_PUSH_WS_DISMISSED;
@@ -251,7 +256,10 @@ static void take_close(struct ch_push_ws *ws, const struct ch_push_received *got
 
 static void take_message(struct ch_push_ws *ws, const struct ch_push_received *got)
 {
-    union { const uint8_t *data; const char *text; } cast = {.data = got->data};
+    union {
+        const uint8_t *data;
+        const char *text;
+    } cast = {.data = got->data};
     switch (got->kind) {
     case CH_PUSH_GOT_TEXT:
         if (ws->state == STATE_OPEN)
@@ -262,19 +270,18 @@ static void take_message(struct ch_push_ws *ws, const struct ch_push_received *g
         if (ws->state == STATE_OPEN && ws->pongs < MAX_PONGS && send_small(ws, CH_WS_PONG, got->data, got->size) < 0)
             end(ws, CH_PUSH_WS_LOST, "out of memory");
         break;
-    case CH_PUSH_GOT_CLOSE:
-        take_close(ws, got);
-        break;
-    case CH_PUSH_GOT_FAULT:
-        refuse(ws, got->code, got->why);
-        break;
+    case CH_PUSH_GOT_CLOSE: take_close(ws, got); break;
+    case CH_PUSH_GOT_FAULT: refuse(ws, got->code, got->why); break;
     }
 }
 
 static void take_answer(struct ch_push_ws *ws)
 {
     char why[CH_PUSH_WHY_BYTES];
-    union { uint8_t *in; char *text; } cast = {.in = ws->inbox.in};
+    union {
+        uint8_t *in;
+        char *text;
+    } cast = {.in = ws->inbox.in};
     int n = ch_push_handshake_check(cast.text, ws->inbox.used, ws->key, why);
     if (n < 0)
         end(ws, CH_PUSH_WS_FAILED, "%s", why);
@@ -313,7 +320,10 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     struct ch_push_ws *ws = handle->data;
     (void)suggested;
     size_t size = 0;
-    union { uint8_t *in; char *base; } cast = {.in = ch_push_inbox_room(&ws->inbox, &size)};
+    union {
+        uint8_t *in;
+        char *base;
+    } cast = {.in = ch_push_inbox_room(&ws->inbox, &size)};
     *buf = uv_buf_init(cast.base, (unsigned)size); // without memory on_read gets ENOBUFS
 }
 

@@ -27,8 +27,8 @@ enum ch_push_ws_end {
 
 struct ch_push_ws_events {
     void (*opened)(void *context);
-    void (*text)(void *context, const char *text, size_t size); // valid UTF-8, not terminated
-    void (*sent)(void *context);                                // the unsent bytes have become fewer
+    void (*text)(void *context, const char *text, size_t size);                 // valid UTF-8, not terminated
+    void (*sent)(void *context);                                                // the unsent bytes have become fewer
     void (*closed)(void *context, enum ch_push_ws_end how, const char *reason); // once for each open
 };
 
@@ -45,16 +45,16 @@ struct ch_push_ws {
     uv_connect_t connecting;
     struct addrinfo *addresses, *address; // all, and the one being tried
     int state;
-    unsigned handles;                     // that still have to be closed, and requests under way
+    unsigned handles; // that still have to be closed, and requests under way
     bool tcp_live;
     char key[CH_PUSH_KEY_BYTES];
 
     struct ch_push_inbox inbox;
 
     size_t unsent;
-    unsigned pongs;                       // unsent ones
+    unsigned pongs; // unsent ones
     bool close_sent, close_received;
-    bool deaf;                            // nothing more is read for meaning
+    bool deaf; // nothing more is read for meaning
     enum ch_push_ws_end how;
     char reason[384];
 };
@@ -70,8 +70,7 @@ bool ch_push_ws_is_open(const struct ch_push_ws *ws); // between `opened` and th
 // Both do nothing (0) unless the connection is open; otherwise 0 or -ENOMEM.
 int ch_push_ws_send_text(struct ch_push_ws *ws, const char *text);
 // One binary message: the camera's header, then the payload, of which it takes a reference of its own.
-int ch_push_ws_send_unit(struct ch_push_ws *ws, const struct ch_camera_header *header,
-                         struct ch_push_payload *payload);
+int ch_push_ws_send_unit(struct ch_push_ws *ws, const struct ch_camera_header *header, struct ch_push_payload *payload);
 size_t ch_push_ws_unsent(const struct ch_push_ws *ws);
 
 // Ends the connection: orderly with 1000 behind everything sent so far if it is open, else at once.

@@ -11,12 +11,12 @@
 
 // One access unit, or a field pair.
 struct ch_h264_au {
-    size_t bytes;        // from the start of the data
-    bool picture;        // has a coded slice; the rest says nothing otherwise
+    size_t bytes; // from the start of the data
+    bool picture; // has a coded slice; the rest says nothing otherwise
     bool idr;
-    bool field_pair;     // both fields of one frame
-    bool known;          // the slice header could be parsed; the rest says nothing otherwise
-    int32_t poc;         // picture order count, 8.2.1; the smaller one of a frame or field pair
+    bool field_pair; // both fields of one frame
+    bool known;      // the slice header could be parsed; the rest says nothing otherwise
+    int32_t poc;     // picture order count, 8.2.1; the smaller one of a frame or field pair
     uint32_t width, height;
     uint32_t num_units_in_tick, time_scale; // of the SPS in force; 0, 0 if not given
 };
@@ -26,10 +26,10 @@ struct ch_h264_au_splitter {
     struct ch_h264_poc poc;
     struct ch_h264_slice slice; // newest of the unit looked at
     struct ch_h264_au au;
-    size_t scan;                // NAL units before this offset have been looked at
-    size_t boundary;            // where the next unit begins, if what comes proves it does; 0: nowhere yet
-    bool firm;                  // the boundary stands unless a second field follows
-    bool lone_field;            // one field so far: the other one may follow
+    size_t scan;     // NAL units before this offset have been looked at
+    size_t boundary; // where the next unit begins, if what comes proves it does; 0: nowhere yet
+    bool firm;       // the boundary stands unless a second field follows
+    bool lone_field; // one field so far: the other one may follow
 };
 
 void ch_h264_au_init(struct ch_h264_au_splitter *splitter, struct ch_h264_sets *sets);

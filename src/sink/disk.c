@@ -12,7 +12,8 @@ struct queue {
 struct lane {
     struct ch_disk *disk;
     pthread_t thread;
-    unsigned users; // loop thread
+    unsigned users;            // loop thread
+    struct ch_writer *writers; // the lane's thread
     // Under the lock:
     pthread_mutex_t lock;
     pthread_cond_t work;
@@ -158,6 +159,11 @@ unsigned ch_disk_enter_lane(struct ch_disk *disk)
 void ch_disk_leave_lane(struct ch_disk *disk, unsigned lane)
 {
     disk->lanes[lane].users--;
+}
+
+struct ch_writer **ch_disk_lane_writers(struct ch_disk *disk, unsigned lane)
+{
+    return &disk->lanes[lane].writers;
 }
 
 void ch_disk_submit(struct ch_disk *disk, unsigned number, struct ch_disk_job *job)

@@ -12,6 +12,7 @@
 #define CH_DISK_LANES 4
 
 struct ch_disk;
+struct ch_writer;
 
 struct ch_disk_job {
     void (*run)(struct ch_disk_job *job);  // disk thread
@@ -24,6 +25,8 @@ int ch_disk_start(struct ch_disk **disk, uv_loop_t *loop);
 // The lane with the fewest users; it is used until left.
 unsigned ch_disk_enter_lane(struct ch_disk *disk);
 void ch_disk_leave_lane(struct ch_disk *disk, unsigned lane);
+// Where a lane's jobs keep the list of the writers they have open. Only the lane's thread may touch it.
+struct ch_writer **ch_disk_lane_writers(struct ch_disk *disk, unsigned lane);
 // Jobs of one lane run in the order of their submission.
 void ch_disk_submit(struct ch_disk *disk, unsigned lane, struct ch_disk_job *job);
 // Jobs not yet done.

@@ -237,6 +237,7 @@ struct ch_recorder *ch_recorder_start(struct ch_disk *disk, const struct ch_writ
     recorder->ops = ops;
     recorder->owner = owner;
     recorder->options = *options;
+    recorder->options.group = ch_disk_lane_writers(disk, recorder->lane);
     copy_text(recorder->client, &recorder->options.client);
     copy_text(recorder->camera_name, &recorder->options.camera_name);
     copy_text(recorder->address, &recorder->options.address);
@@ -264,7 +265,8 @@ void ch_recorder_tick(struct ch_recorder *recorder)
         tell_backlog(recorder);
     }
     // A batch without frames still syncs what came before it, when a camera has fallen silent.
-    bool sync_due = recorder->unsynced && ch_clock_mono_us() - recorder->submitted_us >= recorder->options.sync_us;
+    bool sync_due =
+        recorder->unsynced && ch_clock_mono_us() - recorder->submitted_us >= recorder->options.sync_us - CH_FLUSH_US;
     if (ch_cursor_peek(&recorder->cursor) || sync_due)
         hand_over(recorder);
 }

@@ -6,10 +6,10 @@
 #include "sink/report.h"
 
 struct ch_verification {
-    enum ch_verdict verdict;      // what session.json says, or CH_VERDICT_DAMAGED
-    char reason[256];             // one sentence
+    enum ch_verdict verdict; // what session.json says, or CH_VERDICT_DAMAGED
+    char reason[256];        // one sentence
     uint64_t frames, missing, bytes;
-    json_t *problems;             // array of strings, owned: everything found wrong, at most CH_LIMIT_REPORT_LIST
+    json_t *problems; // array of strings, owned: everything found wrong, at most CH_LIMIT_REPORT_LIST
 };
 
 // `path` is a session folder. 0, or a negative errno if it cannot be read or is no session.

@@ -14,17 +14,18 @@
 
 #define CH_SESSION_ID_BYTES 128
 
+struct ch_writer;
+
 struct ch_writer_options {
-    int root;                                                        // recordings folder, borrowed
-    const char *root_path;                                           // for log lines
-    bool h264;                                                       // keep stream.h264
-    int64_t sync_us;                                                 // fdatasync at least this often while data comes
-    const char *client;                                              // first half of the folder's name
+    struct ch_writer **group; // list of the writers of this thread, which sync together; NULL: alone
+    int root;                 // recordings folder, borrowed
+    const char *root_path;    // for log lines
+    bool h264;                // keep stream.h264
+    int64_t sync_us;          // fdatasync at least this often while data comes
+    const char *client;       // first half of the folder's name
     const char *camera_name, *address, *device_model, *capabilities; // for session.json; capabilities: JSON or NULL
     int64_t started_us;                                              // wall clock
 };
-
-struct ch_writer;
 
 // Makes the folder and its first files. 0 or a negative errno (nothing is left behind then).
 int ch_writer_open(struct ch_writer **writer, const struct ch_writer_options *options);

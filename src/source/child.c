@@ -372,8 +372,8 @@ static int make_words(struct words *words, const struct ch_child_options *option
         snprintf(words->nice, sizeof words->nice, "%d", options->nice);
         snprintf(words->space, sizeof words->space, "%llu", (unsigned long long)options->address_space_bytes);
         snprintf(words->files, sizeof words->files, "%llu", (unsigned long long)options->open_files);
-        char *front[] = {word_name, word_helper, word_parent, words->parent, word_nice, words->nice,
-                         word_space, words->space, word_files, words->files, word_end};
+        char *front[] = {word_name,  word_helper,  word_parent, words->parent, word_nice, words->nice,
+                         word_space, words->space, word_files,  words->files,  word_end};
         n = sizeof front / sizeof *front;
         memcpy(words->argv, front, sizeof front);
     }

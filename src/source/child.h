@@ -24,12 +24,12 @@
 #include <stdint.h>
 #include <uv.h>
 
-#define CH_CHILD_NICE 5                      // what foreign work usually runs at
-#define CH_CHILD_GRACE_US INT64_C(5000000)   // from SIGTERM to SIGKILL
-#define CH_CHILD_ERRORS_BYTES 4096           // of stderr kept
-#define CH_CHILD_ERROR_LINES 20              // of them shown
-#define CH_CHILD_HELPER "/proc/self/exe"     // `helper` for a program whose main() routes CH_CHILD_HELPER_WORD
-#define CH_CHILD_HELPER_WORD "child-exec"    // first argument of the helper
+#define CH_CHILD_NICE 5                    // what foreign work usually runs at
+#define CH_CHILD_GRACE_US INT64_C(5000000) // from SIGTERM to SIGKILL
+#define CH_CHILD_ERRORS_BYTES 4096         // of stderr kept
+#define CH_CHILD_ERROR_LINES 20            // of them shown
+#define CH_CHILD_HELPER "/proc/self/exe"   // `helper` for a program whose main() routes CH_CHILD_HELPER_WORD
+#define CH_CHILD_HELPER_WORD "child-exec"  // first argument of the helper
 
 struct ch_child_options {
     const char *const *argv;      // ends with NULL; argv[0] is searched in PATH
@@ -69,7 +69,7 @@ struct ch_child {
     uv_timer_t timer;    // time limit, then grace, then the wait for the end of the output
     uv_timer_t throttle; // of stderr
     int state;
-    unsigned handles;    // that still have to be closed
+    unsigned handles; // that still have to be closed
     int64_t grace_us;
     bool has_in, start_failed, paused, closing, out_ended, err_ended, err_held, in_failed;
     size_t err_window_bytes; // read since the throttle's last tick
@@ -88,8 +88,7 @@ int ch_child_init(struct ch_child *child, uv_loop_t *loop, const struct ch_child
 // over; -ENOENT, -EACCES, ... if the command cannot be run (with a helper this shows as exit status
 // 127 or 126 and a line on stderr instead). After a failure there is no `exited`, but -EBUSY for the
 // rest of the loop's iteration.
-__attribute__((warn_unused_result))
-int ch_child_start(struct ch_child *child, const struct ch_child_options *options);
+__attribute__((warn_unused_result)) int ch_child_start(struct ch_child *child, const struct ch_child_options *options);
 
 // SIGTERM, later SIGKILL. `exited` follows. No effect without a run. A paused output goes on.
 void ch_child_stop(struct ch_child *child);

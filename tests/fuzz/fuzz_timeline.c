@@ -20,7 +20,7 @@ struct run {
     int64_t shown[MAX_PICTURES]; // when
     size_t count;
     int64_t last_dts, key_pts;
-    bool overtaken;           // by more than was declared: times may cross from there on
+    bool overtaken; // by more than was declared: times may cross from there on
     uint64_t device_ms;
     int64_t arrival_us;
     unsigned depth;
@@ -96,10 +96,15 @@ static void one(struct run *run, const uint8_t in[4])
         run->depth = in[3] % 19;
     run->started = true;
     step(run, in[1], in[2]);
-    push(run, &(struct ch_timeline_picture){
-        .device_ms = run->device_ms, .arrival_us = run->arrival_us, .key = key, .has_poc = in[0] % 32 != 26,
-        .poc = key ? 0 : in[0] & 64 ? (int32_t)in[3] - 64 : 2 * (int32_t)(run->pushed % 100 + in[3] % 4) - 4,
-        .depth = run->depth, .nominal_step_ticks = in[2] * 353u});
+    push(run, &(struct ch_timeline_picture){.device_ms = run->device_ms,
+                                            .arrival_us = run->arrival_us,
+                                            .key = key,
+                                            .has_poc = in[0] % 32 != 26,
+                                            .poc = key          ? 0
+                                                   : in[0] & 64 ? (int32_t)in[3] - 64
+                                                                : 2 * (int32_t)(run->pushed % 100 + in[3] % 4) - 4,
+                                            .depth = run->depth,
+                                            .nominal_step_ticks = in[2] * 353u});
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -65,8 +65,10 @@ static struct ch_frame *send_unit(struct camera *camera, struct unit unit)
 static struct unit slice_of(struct camera *camera, const struct recipe *recipe, bool idr, uint32_t pps_id)
 {
     camera->frame_num = idr ? 0 : camera->frame_num + 1;
-    return make_slice(recipe, &(struct slice_recipe){.idr = idr, .pps_id = pps_id, .frame_num = camera->frame_num,
-                                                     .noise = camera->frame_num, .bytes = 20});
+    return make_slice(
+        recipe,
+        &(struct slice_recipe){
+            .idr = idr, .pps_id = pps_id, .frame_num = camera->frame_num, .noise = camera->frame_num, .bytes = 20});
 }
 
 static struct ch_frame *send_slice(struct camera *camera, const struct recipe *recipe, bool idr, uint32_t pps_id)
@@ -168,8 +170,7 @@ static void test_sets_with_every_key(void **state)
     struct recipe recipe = BASELINE;
     struct ch_params *params = NULL;
     for (unsigned i = 0; i < 30; i++) {
-        struct ch_frame *frame =
-            i % 5 == 0 ? send_with_sets(&camera, &recipe) : send_slice(&camera, &recipe, false, 0);
+        struct ch_frame *frame = i % 5 == 0 ? send_with_sets(&camera, &recipe) : send_slice(&camera, &recipe, false, 0);
         assert_string_equal(types_of(frame), i % 5 == 0 ? "i" : "s");
         assert_true(i == 0 || frame->params == params);
         params = frame->params;
@@ -348,8 +349,11 @@ static void test_poc(void **state)
     put_sets(&payload, &recipe);
     drop(send(&camera, &payload));
     for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
-        struct slice_recipe slice = {.idr = order[i] == 0, .disposable = order[i] % 6 != 0, .bytes = 12,
-                                     .poc_lsb = (uint32_t)order[i], .frame_num = (uint32_t)i};
+        struct slice_recipe slice = {.idr = order[i] == 0,
+                                     .disposable = order[i] % 6 != 0,
+                                     .bytes = 12,
+                                     .poc_lsb = (uint32_t)order[i],
+                                     .frame_num = (uint32_t)i};
         struct ch_frame *frame = send_unit(&camera, make_slice(&recipe, &slice));
         assert_true(frame->has_poc);
         assert_int_equal(frame->poc, order[i]);

@@ -315,7 +315,8 @@ static void test_error_lines(void **state)
     struct run *run = run_new();
     assert_int_equal(start(run, (struct ch_child_options){0},
                            "i=0; while [ $i -lt 30 ]; do echo line $i >&2; i=$((i+1)); done;"
-                           "printf '\\r50%%\\rbad\\033[1m end\\n\\n' >&2"), 0);
+                           "printf '\\r50%%\\rbad\\033[1m end\\n\\n' >&2"),
+                     0);
     run_until(run, &run->ended, 1);
     char text[CH_CHILD_ERRORS_BYTES], small[8];
     ch_child_errors(&run->child, text, sizeof text);
@@ -404,8 +405,8 @@ static void test_stop_while_paused(void **state)
     (void)state;
     struct run *run = run_new();
     // Blocked in a write, with a handler that ends it orderly: it must get to run.
-    assert_int_equal(start(run, (struct ch_child_options){0},
-                           "trap 'exit 9' TERM; while :; do echo xxxxxxxxxxxxxxxx; done"), 0);
+    assert_int_equal(
+        start(run, (struct ch_child_options){0}, "trap 'exit 9' TERM; while :; do echo xxxxxxxxxxxxxxxx; done"), 0);
     ch_child_pause(&run->child);
     run_for_ms(run, 300);
     ch_child_stop(&run->child);
@@ -440,8 +441,8 @@ static void test_output_held_open_by_an_escaped_process(void **state)
 {
     (void)state;
     struct run *run = run_new();
-    assert_int_equal(start(run, (struct ch_child_options){0},
-                           "setsid sh -c 'echo $$; exec sleep 1000' & sleep 0.3; exit 0"), 0);
+    assert_int_equal(
+        start(run, (struct ch_child_options){0}, "setsid sh -c 'echo $$; exec sleep 1000' & sleep 0.3; exit 0"), 0);
     int64_t begin = ch_clock_mono_us();
     run_until(run, &run->ended, 1);
     assert_in_range(ch_clock_mono_us() - begin, 1000000, 4000000);
@@ -519,8 +520,8 @@ static void test_close_from_output(void **state)
 static void check_limits(const char *helper)
 {
     struct run *run = run_new();
-    struct ch_child_options options = {.helper = helper, .nice = CH_CHILD_NICE, .open_files = 77,
-                                       .address_space_bytes = UINT64_C(1) << 30};
+    struct ch_child_options options = {
+        .helper = helper, .nice = CH_CHILD_NICE, .open_files = 77, .address_space_bytes = UINT64_C(1) << 30};
     assert_int_equal(start(run, options, "sleep 0.2; ulimit -n; ulimit -v; nice"), 0);
     run_until(run, &run->ended, 1);
     assert_string_equal(run->output, "77\n1048576\n5\n");
@@ -600,8 +601,8 @@ static void test_helper_arguments(void **state)
 {
     (void)state;
     struct run *run = run_new();
-    static const char *const bad[] = {"", "--", "--nice", "--nice 5", "--nice x -- true", "--what 1 -- true",
-                                      "--open-files -1 -- true"};
+    static const char *const bad[] = {
+        "", "--", "--nice", "--nice 5", "--nice x -- true", "--what 1 -- true", "--open-files -1 -- true"};
     for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {
         char script[PATH_MAX], self[PATH_MAX - 100];
         ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);

@@ -11,7 +11,7 @@
 struct desk {
     uv_loop_t loop;
     struct ch_disk *disk;
-    pthread_t thread;           // the loop's
+    pthread_t thread; // the loop's
     unsigned done;
     atomic_uint ran;
     unsigned next[CH_DISK_LANES]; // number of the job that is to be run, and done, next in each lane
@@ -22,7 +22,7 @@ struct task {
     struct ch_disk_job job;
     struct desk *desk;
     unsigned lane, number;
-    unsigned again;             // more of it, submitted from `done`
+    unsigned again; // more of it, submitted from `done`
     sem_t *wait, *post;
 };
 
@@ -170,11 +170,8 @@ static void test_choice_of_lanes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),
-        cmocka_unit_test(test_lanes_are_apart),
-        cmocka_unit_test(test_stop),
-        cmocka_unit_test(test_idle),
-        cmocka_unit_test(test_choice_of_lanes),
+        cmocka_unit_test(test_order), cmocka_unit_test(test_lanes_are_apart), cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_idle),  cmocka_unit_test(test_choice_of_lanes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

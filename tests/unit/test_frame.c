@@ -64,7 +64,8 @@ static enum path check_with(const struct buffer *payload, const struct ch_frame_
     struct ch_frame *frame = receive(payload, 1, 2);
     bool with_sample = found->any;
     assert_int_equal(ch_frame_pack(frame, found->nals, found->in_sample, found->count, with_sample, extra,
-                                   with_sample ? extra_count : 0), 0);
+                                   with_sample ? extra_count : 0),
+                     0);
     assert_annexb(frame, payload);
     assert_hash(frame, payload);
     assert_int_equal(frame->sample != NULL, with_sample);
@@ -170,7 +171,7 @@ static void test_what_stays_out(void **state)
     static const struct {
         const uint8_t *data;
         size_t size;
-    } others[] = {{delimiter, sizeof delimiter}, {sps, sizeof sps}, {pps, sizeof pps}, {filler, sizeof filler},
+    } others[] = {{delimiter, sizeof delimiter},         {sps, sizeof sps}, {pps, sizeof pps}, {filler, sizeof filler},
                   {end_of_stream, sizeof end_of_stream}, {sei, sizeof sei}};
     for (size_t k = 0; k < sizeof others / sizeof others[0]; k++)
         for (unsigned where = 0; where < 16; where++)
@@ -397,18 +398,12 @@ static void test_has_sps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_start_codes),
-        cmocka_unit_test(test_thousands_of_zeros),
-        cmocka_unit_test(test_garbage_in_front),
-        cmocka_unit_test(test_empty_units),
-        cmocka_unit_test(test_what_stays_out),
-        cmocka_unit_test(test_many_units),
-        cmocka_unit_test(test_extra_sets),
-        cmocka_unit_test(test_nothing_for_a_sample),
-        cmocka_unit_test(test_random),
-        cmocka_unit_test(test_hash),
-        cmocka_unit_test(test_growth),
-        cmocka_unit_test(test_references),
+        cmocka_unit_test(test_start_codes),      cmocka_unit_test(test_thousands_of_zeros),
+        cmocka_unit_test(test_garbage_in_front), cmocka_unit_test(test_empty_units),
+        cmocka_unit_test(test_what_stays_out),   cmocka_unit_test(test_many_units),
+        cmocka_unit_test(test_extra_sets),       cmocka_unit_test(test_nothing_for_a_sample),
+        cmocka_unit_test(test_random),           cmocka_unit_test(test_hash),
+        cmocka_unit_test(test_growth),           cmocka_unit_test(test_references),
         cmocka_unit_test(test_has_sps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -140,8 +140,11 @@ static void idr(struct stream *s, unsigned payload)
 
 static void p_picture(struct stream *s, uint32_t frame_num, unsigned payload)
 {
-    slice(s, (struct slice){.header = 0x41, .frame_num = frame_num, .poc_lsb = frame_num * 2,
-                            .structure = PROGRESSIVE, .payload = payload});
+    slice(s, (struct slice){.header = 0x41,
+                            .frame_num = frame_num,
+                            .poc_lsb = frame_num * 2,
+                            .structure = PROGRESSIVE,
+                            .payload = payload});
 }
 
 // --- splitting it -----------------------------------------------------------------------------------
@@ -256,8 +259,12 @@ static void test_slices_and_delimiters(void **state)
     // Slices in any order (arbitrary slice order); filler, an auxiliary picture and an end of sequence
     // belong to the picture before them.
     for (unsigned i = 3; i-- > 0;)
-        slice(&s, (struct slice){.header = 0x41, .first_mb = i * 5, .frame_num = 1, .poc_lsb = 2,
-                                 .structure = PROGRESSIVE, .payload = 120});
+        slice(&s, (struct slice){.header = 0x41,
+                                 .first_mb = i * 5,
+                                 .frame_num = 1,
+                                 .poc_lsb = 2,
+                                 .structure = PROGRESSIVE,
+                                 .payload = 120});
     small_nal(&s, 12);
     small_nal(&s, 19);
     small_nal(&s, 10);
@@ -315,8 +322,11 @@ static void test_same_frame_num_and_sets_between(void **state)
 
 static void field(struct stream *s, uint8_t header, bool bottom, uint32_t frame_num, uint32_t poc_lsb)
 {
-    slice(s, (struct slice){.header = header, .frame_num = frame_num, .poc_lsb = poc_lsb,
-                            .structure = bottom ? BOTTOM : TOP, .payload = 110});
+    slice(s, (struct slice){.header = header,
+                            .frame_num = frame_num,
+                            .poc_lsb = poc_lsb,
+                            .structure = bottom ? BOTTOM : TOP,
+                            .payload = 110});
 }
 
 static void test_fields_of_one_frame(void **state)
@@ -395,8 +405,8 @@ static void test_scalable_prefix(void **state)
     ends[0] = s.size;
     for (unsigned i = 0; i < 2; i++) {
         small_nal(&s, 0x6e);
-        slice(&s, (struct slice){.header = 0x41, .first_mb = i * 8, .frame_num = 1, .poc_lsb = 2,
-                                 .structure = PROGRESSIVE});
+        slice(&s, (struct slice){
+                      .header = 0x41, .first_mb = i * 8, .frame_num = 1, .poc_lsb = 2, .structure = PROGRESSIVE});
     }
     ends[1] = s.size;
     struct units units = split_all(&s);

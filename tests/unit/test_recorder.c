@@ -13,7 +13,7 @@ struct studio {
     uv_loop_t loop;
     struct ch_disk *disk;
     struct place place;
-    sem_t gate;                // the disk threads wait here while the disk is `slow`
+    sem_t gate; // the disk threads wait here while the disk is `slow`
     unsigned blocked;
 };
 
@@ -124,15 +124,18 @@ static void on_ended(void *context, const struct ch_session_summary *summary)
 }
 
 static const struct ch_recorder_ops ops = {
-    .opened = on_opened, .failed = on_failed, .backlog = on_backlog, .ended = on_ended,
+    .opened = on_opened,
+    .failed = on_failed,
+    .backlog = on_backlog,
+    .ended = on_ended,
 };
 
 static void start(struct owner *owner, struct studio *studio, struct ch_stream *stream, const char *client)
 {
     *owner = (struct owner){.studio = studio};
     struct ch_writer_options options = writer_options(&studio->place, client, true);
-    owner->recorder = ch_recorder_start(studio->disk, &options, stream, ch_stream_session_start(stream, 1000000), &ops,
-                                        owner);
+    owner->recorder =
+        ch_recorder_start(studio->disk, &options, stream, ch_stream_session_start(stream, 1000000), &ops, owner);
     assert_non_null(owner->recorder);
     assert_string_equal(ch_recorder_id(owner->recorder), "");
     assert_true(ch_recorder_started_us(owner->recorder) == STARTED_US);
@@ -172,14 +175,16 @@ static void send_large(struct ch_stream *stream, struct show *show, size_t paddi
     const struct message *message = add_picture(show, &recipe, false, 33, 20);
     struct ch_frame *frame = ch_frame_new(CH_CAMERA_HEADER_BYTES + message->size + padding);
     assert_non_null(frame);
-    struct ch_camera_header header = {.device_ms = message->device_ms, .sequence = message->sequence,
+    struct ch_camera_header header = {.device_ms = message->device_ms,
+                                      .sequence = message->sequence,
                                       .payload_bytes = (uint32_t)(message->size + padding)};
     ch_camera_write_header(&header, frame->message);
     memcpy(frame->message + CH_CAMERA_HEADER_BYTES, message->data, message->size);
     memset(frame->message + CH_CAMERA_HEADER_BYTES + message->size, 0, padding);
     uint32_t declared;
     assert_int_equal(ch_stream_append(stream, &frame, CH_CAMERA_HEADER_BYTES + message->size + padding, STARTED_US,
-                                      2000000, &declared), 0);
+                                      2000000, &declared),
+                     0);
 }
 
 // --- what lies in the folder ---
@@ -308,7 +313,7 @@ static void test_sets_from_before(void **state)
     struct owner first, second;
     set_up(&studio);
     struct ch_stream *stream = ch_stream_new();
-    send_all(stream, show, 0, 31); // sets, three GOPs
+    send_all(stream, show, 0, 31);           // sets, three GOPs
     start(&first, &studio, stream, "first"); // at 21
     send_all(stream, show, 31, 41);
     end(&first);
@@ -339,7 +344,7 @@ static void test_two_of_one_stream(void **state)
     set_up(&studio);
     struct ch_stream *stream = ch_stream_new();
     start(&left, &studio, stream, "left");
-    send_all(stream, show, 0, 41); // sets, two GOPs
+    send_all(stream, show, 0, 41);           // sets, two GOPs
     start(&right, &studio, stream, "right"); // at 21, with the sets
     for (size_t i = 41; i < 150; i++) {
         send_one(stream, &show->messages[i], i);
@@ -543,7 +548,7 @@ static void test_silence(void **state)
     settle(&studio);
     ch_recorder_tick(owner.recorder);
     assert_int_equal(ch_disk_pending(studio.disk), 0); // too early
-    usleep(250000); // the options say 0.2 s
+    usleep(250000);                                    // the options say 0.2 s
     ch_recorder_tick(owner.recorder);
     assert_int_equal(ch_disk_pending(studio.disk), 1);
     settle(&studio);
@@ -561,16 +566,11 @@ static void test_silence(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_is_there),
-        cmocka_unit_test(test_end_in_flight),
-        cmocka_unit_test(test_stop_in_flight),
-        cmocka_unit_test(test_sets_from_before),
-        cmocka_unit_test(test_two_of_one_stream),
-        cmocka_unit_test(test_backlog),
-        cmocka_unit_test(test_end_while_over),
-        cmocka_unit_test(test_cannot_open),
-        cmocka_unit_test(test_disk_fails),
-        cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_all_is_there),      cmocka_unit_test(test_end_in_flight),
+        cmocka_unit_test(test_stop_in_flight),    cmocka_unit_test(test_sets_from_before),
+        cmocka_unit_test(test_two_of_one_stream), cmocka_unit_test(test_backlog),
+        cmocka_unit_test(test_end_while_over),    cmocka_unit_test(test_cannot_open),
+        cmocka_unit_test(test_disk_fails),        cmocka_unit_test(test_silence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

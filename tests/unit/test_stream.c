@@ -11,7 +11,7 @@
 struct camera {
     struct ch_stream *stream;
     struct recipe recipe;
-    uint64_t messages;      // sent
+    uint64_t messages; // sent
     uint32_t frame_num;
     uint64_t device_ms;
     int64_t now_us;
@@ -20,8 +20,8 @@ struct camera {
 
 static struct camera plug_in(void)
 {
-    struct camera camera = {.stream = ch_stream_new(), .recipe = BASELINE, .device_ms = 5000, .now_us = 90000000,
-                            .slice_bytes = 30};
+    struct camera camera = {
+        .stream = ch_stream_new(), .recipe = BASELINE, .device_ms = 5000, .now_us = 90000000, .slice_bytes = 30};
     assert_non_null(camera.stream);
     return camera;
 }
@@ -35,8 +35,8 @@ static int deliver(struct camera *camera, struct buffer *payload, uint64_t devic
 {
     struct ch_frame *frame = receive(payload, device_ms, (uint32_t)camera->messages++);
     uint32_t declared = 0;
-    int rc = ch_stream_append(camera->stream, &frame, CH_CAMERA_HEADER_BYTES + payload->size, 1, camera->now_us,
-                              &declared);
+    int rc =
+        ch_stream_append(camera->stream, &frame, CH_CAMERA_HEADER_BYTES + payload->size, 1, camera->now_us, &declared);
     assert_null(frame);
     assert_int_equal(declared, payload->size);
     empty(payload);
@@ -56,8 +56,11 @@ static void send_picture(struct camera *camera, bool idr)
     camera->frame_num = idr ? 0 : camera->frame_num + 1;
     camera->device_ms += STEP_US / 1000;
     camera->now_us += STEP_US;
-    put_slice(&payload, &camera->recipe, &(struct slice_recipe){.idr = idr, .frame_num = camera->frame_num,
-              .noise = (uint32_t)camera->messages, .bytes = camera->slice_bytes});
+    put_slice(&payload, &camera->recipe,
+              &(struct slice_recipe){.idr = idr,
+                                     .frame_num = camera->frame_num,
+                                     .noise = (uint32_t)camera->messages,
+                                     .bytes = camera->slice_bytes});
     put_zeros(&payload, camera->padding);
     assert_int_equal(deliver(camera, &payload, camera->device_ms), 0);
 }
@@ -251,10 +254,10 @@ static void test_session_start(void **state)
     assert_int_equal(ch_stream_session_start(camera.stream, camera.now_us), 0);
     send_sets(&camera);
     assert_int_equal(ch_stream_session_start(camera.stream, camera.now_us), 0); // the sets are the session's
-    send_gop(&camera, 5); // 1..5
+    send_gop(&camera, 5);                                                       // 1..5
     assert_int_equal(ch_stream_session_start(camera.stream, camera.now_us), 0);
     assert_int_equal(ch_stream_session_start(camera.stream, camera.now_us + CH_LIMIT_GOP_US), 6); // too old by then
-    send_gop(&camera, 5); // 6..10
+    send_gop(&camera, 5);                                                                         // 6..10
     assert_int_equal(ch_stream_session_start(camera.stream, camera.now_us), 6);
     unplug(&camera);
 }
@@ -394,7 +397,7 @@ static void test_several_cursors(void **state)
     assert_reads(&slow, 0, 4);
     send_picture(&camera, false); // 21
     assert_int_equal(oldest(&camera), 5);
-    assert_reads(&viewer, 5, 21); // a gift: it is there
+    assert_reads(&viewer, 5, 21);   // a gift: it is there
     ch_cursor_detach(&slow.cursor); // from the end of the list
     assert_int_equal(oldest(&camera), 11);
     send_gop(&camera, 1); // 22
@@ -480,8 +483,11 @@ static void test_times(void **state)
     static const struct {
         int64_t pts;
         uint32_t flags;
-    } wanted[] = {{0, CH_FRAME_PARAMETERS}, {90000, CH_FRAME_PICTURE | CH_FRAME_KEY}, {0, CH_FRAME_PARAMETERS},
-                  {92970, CH_FRAME_PICTURE}, {0, CH_FRAME_PARAMETERS},
+    } wanted[] = {{0, CH_FRAME_PARAMETERS},
+                  {90000, CH_FRAME_PICTURE | CH_FRAME_KEY},
+                  {0, CH_FRAME_PARAMETERS},
+                  {92970, CH_FRAME_PICTURE},
+                  {0, CH_FRAME_PARAMETERS},
                   {95940, CH_FRAME_PICTURE | CH_FRAME_KEY | CH_FRAME_JUMP},
                   {98910, CH_FRAME_PICTURE | CH_FRAME_KEY | CH_FRAME_JUMP}};
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {

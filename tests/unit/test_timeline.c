@@ -25,8 +25,12 @@ static struct clocked start(uint64_t device_ms)
 // One picture; its time on the timeline. The rules that hold for any input are checked on the way.
 static int64_t show(struct clocked *clocked, uint64_t device_ms, int64_t arrival_us)
 {
-    struct ch_timeline_picture in = {.user = clocked, .device_ms = device_ms, .arrival_us = arrival_us,
-                                     .nominal_step_ticks = 3000, .key = clocked->first}, out, none;
+    struct ch_timeline_picture in = {.user = clocked,
+                                     .device_ms = device_ms,
+                                     .arrival_us = arrival_us,
+                                     .nominal_step_ticks = 3000,
+                                     .key = clocked->first},
+                               out, none;
     ch_timeline_push(&clocked->timeline, &in);
     assert_true(ch_timeline_pop(&clocked->timeline, &out));
     assert_false(ch_timeline_pop(&clocked->timeline, &none));
@@ -273,7 +277,7 @@ static void test_jitter(void **state)
     for (uint64_t i = 0; i < 20000; i++) {
         random = random * 1664525u + 1013904223u;
         int64_t at = (int64_t)i * STEP_MS + (random >> 8) % (i % 500 < 20 ? 1900 : 150); // ms of delay
-        arrival = at > arrival ? at : arrival; // TCP keeps the order
+        arrival = at > arrival ? at : arrival;                                           // TCP keeps the order
         assert_int_equal(show(&clocked, 40 + i * STEP_MS, arrival * 1000),
                          CH_TIMELINE_ORIGIN + (int64_t)i * STEP_MS * MS);
     }

@@ -12,7 +12,7 @@
 // Decoding order of a GOP without its IDR picture, as places in display order from 1 on. The same again behind it.
 struct pattern {
     const char *name;
-    unsigned depth;         // pictures that may come before one and are shown after it
+    unsigned depth; // pictures that may come before one and are shown after it
     unsigned count;
     unsigned char places[17];
 };
@@ -32,16 +32,16 @@ enum stamps { OF_PRESENTATION, OF_SENDING };
 struct film {
     const struct pattern *pattern;
     enum stamps stamps;
-    unsigned depth;             // as declared
-    unsigned gops, groups;      // IDR periods, and how many times the pattern is in each
-    unsigned bystander_every;   // 0: none
+    unsigned depth;           // as declared
+    unsigned gops, groups;    // IDR periods, and how many times the pattern is in each
+    unsigned bystander_every; // 0: none
     // Made of it:
     struct shot {
         bool bystander, key;
         int32_t poc;
-        size_t place;           // in display order, over all
+        size_t place; // in display order, over all
         uint64_t device_ms;
-        int64_t pts, dts;       // as they came out
+        int64_t pts, dts; // as they came out
         bool repaired, jumped, out;
     } shots[MAX_PICTURES];
     size_t count, pictures, taken;
@@ -105,9 +105,15 @@ static void push(struct film *film, size_t n)
 {
     const struct shot *shot = &film->shots[n];
     struct ch_timeline_picture in = {
-        .user = &film->shots[n], .bystander = shot->bystander, .device_ms = shot->device_ms, .key = shot->key,
-        .arrival_us = 5000000 + (int64_t)n * 33000, .has_poc = !shot->bystander, .poc = shot->poc,
-        .depth = film->depth, .nominal_step_ticks = 3000,
+        .user = &film->shots[n],
+        .bystander = shot->bystander,
+        .device_ms = shot->device_ms,
+        .key = shot->key,
+        .arrival_us = 5000000 + (int64_t)n * 33000,
+        .has_poc = !shot->bystander,
+        .poc = shot->poc,
+        .depth = film->depth,
+        .nominal_step_ticks = 3000,
     };
     ch_timeline_push(&film->timeline, &in);
     take(film);
@@ -263,8 +269,8 @@ static void test_flush_in_the_middle(void **state)
     for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++)
         for (enum stamps stamps = OF_PRESENTATION; stamps <= OF_SENDING; stamps++)
             for (size_t cut = 1; cut < 40; cut++) {
-                *film = (struct film){.pattern = &patterns[i], .stamps = stamps, .depth = patterns[i].depth, .gops = 2,
-                                      .groups = 20};
+                *film = (struct film){
+                    .pattern = &patterns[i], .stamps = stamps, .depth = patterns[i].depth, .gops = 2, .groups = 20};
                 shoot(film);
                 for (size_t n = 0; n < film->count; n++) {
                     push(film, n);
@@ -296,8 +302,8 @@ static void test_undeclared_depth(void **state)
     for (size_t i = 3; i < sizeof patterns / sizeof patterns[0]; i++)
         for (unsigned depth = 0; depth < patterns[i].depth; depth++)
             for (enum stamps stamps = OF_PRESENTATION; stamps <= OF_SENDING; stamps++) {
-                *film = (struct film){.pattern = &patterns[i], .stamps = stamps, .depth = depth, .gops = 3,
-                                      .groups = 3};
+                *film =
+                    (struct film){.pattern = &patterns[i], .stamps = stamps, .depth = depth, .gops = 3, .groups = 3};
                 roll(film);
                 for (size_t n = 0; n < film->count; n++)
                     for (size_t k = 0; k < n; k++)
@@ -343,9 +349,15 @@ static void test_depth_begins_at_a_repeat(void **state)
         ch_timeline_init(&timeline);
         int64_t last = 0;
         for (unsigned n = 0; n < 9 + 9; n++) {
-            struct ch_timeline_picture in = {.user = &timeline, .device_ms = n < 9 ? n * 40 : 320, .key = n % 9 == 0,
-                                             .arrival_us = n * 40000, .has_poc = n >= 9, .poc = order[n % 9],
-                                             .depth = n < 9 ? 0 : depth, .nominal_step_ticks = 3000}, out;
+            struct ch_timeline_picture in = {.user = &timeline,
+                                             .device_ms = n < 9 ? n * 40 : 320,
+                                             .key = n % 9 == 0,
+                                             .arrival_us = n * 40000,
+                                             .has_poc = n >= 9,
+                                             .poc = order[n % 9],
+                                             .depth = n < 9 ? 0 : depth,
+                                             .nominal_step_ticks = 3000},
+                                       out;
             ch_timeline_push(&timeline, &in);
             if (n == 17)
                 ch_timeline_flush(&timeline);
@@ -368,9 +380,14 @@ static void test_unreadable_pictures(void **state)
         shoot(film);
         for (size_t n = 0; n < film->count; n++) {
             const struct shot *shot = &film->shots[n];
-            struct ch_timeline_picture in = {.user = &film->shots[n], .device_ms = shot->device_ms, .key = shot->key,
-                                             .arrival_us = (int64_t)n * 33000, .has_poc = n % 63 != 30,
-                                             .poc = shot->poc, .depth = 2, .nominal_step_ticks = 3000};
+            struct ch_timeline_picture in = {.user = &film->shots[n],
+                                             .device_ms = shot->device_ms,
+                                             .key = shot->key,
+                                             .arrival_us = (int64_t)n * 33000,
+                                             .has_poc = n % 63 != 30,
+                                             .poc = shot->poc,
+                                             .depth = 2,
+                                             .nominal_step_ticks = 3000};
             ch_timeline_push(&film->timeline, &in);
             take(film);
         }
@@ -416,18 +433,12 @@ static void test_jump(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_presentation_stamps),
-        cmocka_unit_test(test_sending_stamps),
-        cmocka_unit_test(test_bystanders),
-        cmocka_unit_test(test_no_hold),
-        cmocka_unit_test(test_declared_in_vain),
-        cmocka_unit_test(test_reorders_late),
-        cmocka_unit_test(test_flush_in_the_middle),
-        cmocka_unit_test(test_undeclared_depth),
-        cmocka_unit_test(test_depth_changes),
-        cmocka_unit_test(test_depth_begins_at_a_repeat),
-        cmocka_unit_test(test_unreadable_pictures),
-        cmocka_unit_test(test_jump),
+        cmocka_unit_test(test_presentation_stamps), cmocka_unit_test(test_sending_stamps),
+        cmocka_unit_test(test_bystanders),          cmocka_unit_test(test_no_hold),
+        cmocka_unit_test(test_declared_in_vain),    cmocka_unit_test(test_reorders_late),
+        cmocka_unit_test(test_flush_in_the_middle), cmocka_unit_test(test_undeclared_depth),
+        cmocka_unit_test(test_depth_changes),       cmocka_unit_test(test_depth_begins_at_a_repeat),
+        cmocka_unit_test(test_unreadable_pictures), cmocka_unit_test(test_jump),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
