@@ -263,7 +263,8 @@ static void watch_signal(struct serve *serve, uv_signal_t *handle, uv_signal_cb 
 }
 
 // Frames come and go by the megabyte: memory that is given back to the kernel and fetched again with each of
-// them costs more than all the rest of receiving. 64 MiB may stay with us, and frames are cut from the heap, not mapped one by one.
+// them costs more than all the rest of receiving. 64 MiB may stay with us, and frames are cut from the heap, not
+// mapped one by one.
 static void keep_memory(void)
 {
     mallopt(M_TRIM_THRESHOLD, 64 << 20);
