@@ -265,8 +265,8 @@ void ch_recorder_tick(struct ch_recorder *recorder)
         tell_backlog(recorder);
     }
     // A batch without frames still syncs what came before it, when a camera has fallen silent.
-    bool sync_due =
-        recorder->unsynced && ch_clock_mono_us() - recorder->submitted_us >= recorder->options.sync_us - CH_FLUSH_US;
+    int64_t since = ch_clock_mono_us() - recorder->submitted_us;
+    bool sync_due = recorder->unsynced && since >= recorder->options.sync_us - CH_FLUSH_US / 2;
     if (ch_cursor_peek(&recorder->cursor) || sync_due)
         hand_over(recorder);
 }
