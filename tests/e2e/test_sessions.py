@@ -188,7 +188,7 @@ class WithoutSession(HubTest):
         cam.send(phone(1).phone(clips.steady(30, first=clips.BASE_MS + 9000), sequence=62))
         cam.settle()
         hub.wait_finished(1)
-        self.assertEqual(len(hub.matches(r'\[Warning\] idle')), 2)
+        self.assertEqual(len(hub.matches(r'\[Warning\] idle: ')), 2)
 
     def test_stopped_without_session(self):
         hub = self.start_hub()
