@@ -1,7 +1,10 @@
 #include "cli/folders.h"
 
+#include "cli/cli.h"
+
 #include <dirent.h>
 #include <errno.h>
+#include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,4 +87,53 @@ const char *ch_folder_id(char *path)
         path[--size] = '\0';
     const char *slash = strrchr(path, '/');
     return slash && slash[1] ? slash + 1 : path;
+}
+
+static int run_all(char **args, const char *word, bool json, int (*each)(char *path, json_t *list))
+{
+    struct ch_folders folders = {0};
+    int code = CH_EXIT_OK;
+    for (; *args; args++) {
+        int found = ch_folders_add(&folders, *args);
+        if (found > 0)
+            continue;
+        fprintf(stderr, "camhub %s: %s: %s\n", word, *args, found < 0 ? strerror(-found) : "no session is there");
+        code = CH_EXIT_FAILED;
+    }
+    json_t *list = json ? json_array() : NULL;
+    for (size_t i = 0; i < folders.count; i++)
+        if (each(folders.paths[i], list) != CH_EXIT_OK)
+            code = CH_EXIT_FAILED;
+    if (list) {
+        json_dumpf(list, stdout, JSON_INDENT(1));
+        putchar('\n');
+        json_decref(list);
+    }
+    ch_folders_deinit(&folders);
+    return code;
+}
+
+int ch_folders_command(int argc, char **argv, const char *help, int (*each)(char *path, json_t *list))
+{
+    static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+    const char *word = argv[0];
+    bool json = false;
+    optind = 1;
+    opterr = 0;
+    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (option == 'h') {
+            fputs(help, stdout);
+            return CH_EXIT_OK;
+        }
+        if (option != 'j') {
+            fprintf(stderr, "camhub %s: unknown option %s\nTry 'camhub %s --help'.\n", word, argv[optind - 1], word);
+            return CH_EXIT_USAGE;
+        }
+        json = true;
+    }
+    if (optind == argc) {
+        fprintf(stderr, "camhub %s: no folder is named\nTry 'camhub %s --help'.\n", word, word);
+        return CH_EXIT_USAGE;
+    }
+    return run_all(argv + optind, word, json, each);
 }

@@ -4,7 +4,6 @@
 #include "sink/verify.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -52,50 +51,7 @@ static int verify_one(char *path, json_t *list)
     return code;
 }
 
-static int verify_all(char **args, bool json)
-{
-    struct ch_folders folders = {0};
-    int code = CH_EXIT_OK;
-    for (; *args; args++) {
-        int found = ch_folders_add(&folders, *args);
-        if (found > 0)
-            continue;
-        fprintf(stderr, "camhub verify: %s: %s\n", *args, found < 0 ? strerror(-found) : "no session is there");
-        code = CH_EXIT_FAILED;
-    }
-    json_t *list = json ? json_array() : NULL;
-    for (size_t i = 0; i < folders.count; i++)
-        if (verify_one(folders.paths[i], list) != CH_EXIT_OK)
-            code = CH_EXIT_FAILED;
-    if (list) {
-        json_dumpf(list, stdout, JSON_INDENT(1));
-        putchar('\n');
-        json_decref(list);
-    }
-    ch_folders_deinit(&folders);
-    return code;
-}
-
 int ch_cli_verify(int argc, char **argv)
 {
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
-    bool json = false;
-    optind = 1;
-    opterr = 0;
-    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (option == 'h') {
-            fputs(help, stdout);
-            return CH_EXIT_OK;
-        }
-        if (option != 'j') {
-            fprintf(stderr, "camhub verify: unknown option %s\nTry 'camhub verify --help'.\n", argv[optind - 1]);
-            return CH_EXIT_USAGE;
-        }
-        json = true;
-    }
-    if (optind == argc) {
-        fputs("camhub verify: no folder is named\nTry 'camhub verify --help'.\n", stderr);
-        return CH_EXIT_USAGE;
-    }
-    return verify_all(argv + optind, json);
+    return ch_folders_command(argc, argv, help, verify_one);
 }
