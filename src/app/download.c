@@ -1,7 +1,6 @@
 #include "app/download.h"
 
-#include "base/limits.h"
-#include "base/text.h"
+#include "base/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -113,7 +112,7 @@ static void finish(struct ch_download *download, bool whole)
 {
     struct ch_peer *peer = download->peer;
     free_download(download);
-    ch_peer_download_done(peer, whole);
+    ch_peer_reply_done(peer, whole);
 }
 
 static void on_read(uv_work_t *work, int status)
@@ -144,18 +143,25 @@ static void read_next(struct ch_download *download)
         finish(download, false);
 }
 
-void ch_download_continue(struct ch_download *download)
+// The connection has room again.
+static void on_drained(struct ch_peer *peer)
 {
+    struct ch_download *download = peer->role_data;
+    peer->since_us = ch_clock_mono_us();
     if (!download->working && download->offset < download->end)
         read_next(download);
 }
 
-void ch_download_abandon(struct ch_download *download)
+// The connection is gone; a read under way ends by itself.
+static void on_gone(struct ch_peer *peer)
 {
+    struct ch_download *download = peer->role_data;
     download->peer = NULL;
     if (!download->working)
         free_download(download);
 }
+
+static const struct ch_peer_role role = {.gone = on_gone, .drained = on_drained};
 
 // The answer's head, once the file is known. The status.
 static int choose_range(struct ch_download *download, const char *etag)
@@ -181,8 +187,6 @@ static void refuse(struct ch_download *download, int status, const char *code, c
 {
     struct ch_peer *peer = download->peer;
     free_download(download);
-    peer->download = NULL;
-    ch_conn_read(&peer->conn, true);
     ch_peer_reply_error(peer, status, code, message);
 }
 
@@ -266,8 +270,7 @@ void ch_download_start(struct ch_peer *peer, const struct ch_http_request *reque
     copy_field(request, "Range", download->range);
     copy_field(request, "If-Range", download->if_range);
     copy_field(request, "If-None-Match", download->if_none_match);
-    peer->download = download;
-    peer->state = CH_PEER_REPLYING;
+    ch_peer_reply_later(peer, CH_PEER_REPLYING, &role, download);
     if (start_work(download, run_open, on_open) < 0)
         refuse(download, 500, "internal", "the file could not be opened");
 }

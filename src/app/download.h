@@ -6,11 +6,7 @@
 #include "app/peer.h"
 
 // Answers a request for `path`, which is what follows "/recordings/" (decoded). The peer is
-// CH_PEER_REPLYING until ch_peer_download_done, or has its error reply.
+// CH_PEER_REPLYING until it is over, or has its error reply.
 void ch_download_start(struct ch_peer *peer, const struct ch_http_request *request, const char *path);
-// The connection has room again.
-void ch_download_continue(struct ch_download *download);
-// The connection is gone; a read under way ends by itself.
-void ch_download_abandon(struct ch_download *download);
 
 #endif

@@ -1,8 +1,12 @@
 #include "app/hub.h"
 
 #include "app/camera.h"
+#include "app/events.h"
+#include "app/peer.h"
+#include "app/recordings.h"
 #include "app/recovery.h"
 #include "app/session.h"
+#include "app/snapshot.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -115,6 +119,7 @@ static void on_housekeeping(uv_timer_t *timer)
     }
     for (struct ch_camera *camera = hub->cameras; camera; camera = camera->next)
         ch_camera_housekeep(camera, now);
+    ch_events_housekeep(hub, now);
     if (hub->stopping && now - hub->stop_us > CH_LIMIT_SHUTDOWN_US / 2)
         ch_session_abandon_thumbnails(hub);
     ch_hub_check_stopped(hub);
@@ -155,10 +160,20 @@ int ch_hub_start(struct ch_hub *hub, const struct ch_options *options, uv_loop_t
         rc = hub->listener;
         goto fail_root;
     }
-    rc = ch_disk_start(&hub->disk, loop);
+    rc = ch_disk_start(&hub->disk, loop, CH_DISK_LANES);
     if (rc < 0) {
         ch_log_error("the disk thread cannot be started: %s", strerror(-rc));
         goto fail_listener;
+    }
+    rc = ch_events_start(hub);
+    if (rc < 0) {
+        ch_log_error("events cannot be started: %s", strerror(-rc));
+        goto fail_disk;
+    }
+    rc = ch_recordings_start(hub);
+    if (rc < 0) {
+        ch_log_error("the list of recordings cannot be started: %s", strerror(-rc));
+        goto fail_events;
     }
     uv_poll_init_socket(loop, &hub->listen_poll, hub->listener);
     hub->listen_poll.data = hub;
@@ -168,9 +183,14 @@ int ch_hub_start(struct ch_hub *hub, const struct ch_options *options, uv_loop_t
     uv_timer_start(&hub->housekeeping, on_housekeeping, HOUSEKEEPING_MS, HOUSEKEEPING_MS);
     uv_timer_init(loop, &hub->tick);
     hub->tick.data = hub;
+    ch_viewer_holds_init(&hub->holds, loop);
     ch_recovery_start(hub);
     return 0;
 
+fail_events:
+    ch_events_stop(hub);
+fail_disk:
+    ch_disk_stop(&hub->disk);
 fail_listener:
     close(hub->listener);
 fail_root:
@@ -187,8 +207,10 @@ void ch_hub_stop(struct ch_hub *hub)
     uv_poll_stop(&hub->listen_poll);
     uv_close((uv_handle_t *)&hub->listen_poll, NULL);
     close(hub->listener);
-    for (struct ch_camera *camera = hub->cameras; camera; camera = camera->next)
+    for (struct ch_camera *camera = hub->cameras; camera; camera = camera->next) {
         ch_camera_end_session(camera, "shutdown");
+        ch_snapshot_forget(camera);
+    }
     for (struct ch_peer *peer = hub->peers, *next; peer; peer = next) {
         next = peer->next;
         ch_peer_close(peer, CH_WS_GOING_AWAY, "The hub is shutting down");
@@ -198,8 +220,10 @@ void ch_hub_stop(struct ch_hub *hub)
 
 static void end(struct ch_hub *hub)
 {
-    for (struct ch_peer *peer = hub->peers; peer; peer = peer->next)
-        ch_conn_close(&peer->conn);
+    ch_camera_free_all(hub);
+    ch_viewer_holds_close(&hub->holds);
+    ch_recordings_stop(hub);
+    ch_events_stop(hub);
     uv_close((uv_handle_t *)&hub->housekeeping, NULL);
     uv_close((uv_handle_t *)&hub->tick, NULL);
     ch_disk_stop(&hub->disk);
@@ -211,19 +235,14 @@ void ch_hub_check_stopped(struct ch_hub *hub)
 {
     if (!hub->stopping || !hub->disk)
         return;
-    bool late = ch_clock_mono_us() - hub->stop_us > CH_LIMIT_SHUTDOWN_US;
+    int64_t since_us = ch_clock_mono_us() - hub->stop_us;
+    bool late = since_us > CH_LIMIT_SHUTDOWN_US;
     if (!late && (hub->sessions || hub->works > 0 || ch_disk_pending(hub->disk) > 0))
         return;
     // Peers are given a moment for their side of the closing handshake, but not waited for.
-    if (!late && hub->peer_count > 0 && ch_clock_mono_us() - hub->stop_us < CH_US_PER_S)
-        return;
-    end(hub);
-}
-
-unsigned ch_hub_command(struct ch_hub *hub, const struct ch_command *command)
-{
-    unsigned sent = 0;
-    for (struct ch_camera *camera = hub->cameras; camera; camera = camera->next)
-        sent += ch_camera_command(camera, command);
-    return sent;
+    if (late || since_us >= CH_US_PER_S)
+        for (struct ch_peer *peer = hub->peers; peer; peer = peer->next)
+            ch_conn_close(&peer->conn);
+    if (hub->peer_count == 0)
+        end(hub);
 }

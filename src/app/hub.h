@@ -2,8 +2,16 @@
 //
 //   hub.c         listening, housekeeping, orderly end
 //   peer.c        one accepted connection: HTTP request, then what it became
-//   camera.c      a phone: texts, messages, sessions
+//   router.c      which path is what
+//   camera.c      a camera by its name, connected or lost
+//   phone.c       a phone's connection
 //   session.c     a recording, from its start to its thumbnail
+//   live.c        viewers
+//   devconsole.c  consoles of the older programs
+//   snapshot.c    the newest picture of a camera as JPEG
+//   events.c      what happens, told to consoles
+//   api.c         status, cameras, commands
+//   recordings.c  the list of recordings
 //   download.c    files of recordings over HTTP, with ranges
 //   operator.c    commands typed by a person
 //   recovery.c    sessions that an earlier run left unfinished
@@ -15,11 +23,15 @@
 #include "app/options.h"
 #include "proto/command.h"
 #include "sink/recorder.h"
+#include "sink/viewer.h"
 
 #include <uv.h>
 
 struct ch_camera;
+struct ch_devconsole;
+struct ch_events;
 struct ch_peer;
+struct ch_recordings;
 struct ch_session;
 
 struct ch_hub {
@@ -36,9 +48,15 @@ struct ch_hub {
     unsigned peer_count, max_peers;
     bool refusing;               // no descriptors are left for more peers, and it was said
     bool deaf;                   // the listener is not watched until the next housekeeping
-    struct ch_camera *cameras;   // connected ones, by name
+    struct ch_camera *cameras;   // by name, lost ones too
     struct ch_session *sessions; // until their files and thumbnail are finished
     unsigned thumbnails;         // children running
+    struct ch_viewer_holds holds;
+    unsigned viewer_count;
+    unsigned snapshots; // children running
+    struct ch_devconsole *devconsoles;
+    struct ch_events *events;
+    struct ch_recordings *recordings;
     bool stopping;
     int64_t started_us, stop_us; // monotonic
     unsigned works;              // pieces of work in libuv's pool that hold something of ours
@@ -52,8 +70,5 @@ int ch_hub_start(struct ch_hub *hub, const struct ch_options *options, uv_loop_t
 void ch_hub_stop(struct ch_hub *hub);
 void ch_hub_check_stopped(struct ch_hub *hub);    // for the parts, when something of theirs has ended
 void ch_hub_sessions_changed(struct ch_hub *hub); // the tick runs while there are any
-
-// Sends a command to every camera. The number it was sent to.
-unsigned ch_hub_command(struct ch_hub *hub, const struct ch_command *command);
 
 #endif

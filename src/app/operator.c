@@ -4,6 +4,7 @@
 #include "app/session.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "proto/camera_h264.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -113,11 +114,6 @@ static void keep_line(void *context, const char *line)
 
 // --- commands ---
 
-static const char *state_of(const struct ch_camera *camera)
-{
-    return camera->session ? "recording" : camera->capturing ? "capturing" : camera->ready ? "ready" : "connected";
-}
-
 static void print_camera(struct ch_operator *op, const struct ch_camera *camera)
 {
     uint64_t frames = camera->stream ? ch_stream_counts(camera->stream)->pictures : 0;
@@ -125,7 +121,7 @@ static void print_camera(struct ch_operator *op, const struct ch_camera *camera)
     char size[32] = "";
     if (params)
         snprintf(size, sizeof size, "%ux%u, ", params->width, params->height);
-    say(op, "  %-24s %-10s %s%llu frames, %llu lost%s%s\n", camera->name, state_of(camera), size,
+    say(op, "  %-24s %-10s %s%llu frames, %llu lost%s%s\n", camera->name, ch_camera_state_name(camera->state), size,
         (unsigned long long)frames, (unsigned long long)camera->sequence.missing, camera->device_model ? ", " : "",
         camera->device_model ? camera->device_model : "");
     if (camera->session && ch_recorder_id(camera->session->recorder)[0])
@@ -139,7 +135,7 @@ static void print_status(struct ch_operator *op)
     struct ch_hub *hub = op->hub;
     unsigned cameras = 0, recording = 0;
     for (struct ch_camera *camera = hub->cameras; camera; camera = camera->next) {
-        cameras++;
+        cameras += camera->link != NULL;
         recording += camera->session != NULL;
     }
     say(op, "%u camera%s connected, %u recording, recordings in %s\n", cameras, cameras == 1 ? "" : "s", recording,
@@ -160,10 +156,15 @@ static void complain(const struct ch_command *command)
                      CH_COMMAND_DEFAULT_FPS);
 }
 
-static void broadcast(struct ch_operator *op, const struct ch_command *command)
+// JPEG cameras are told the line as it was typed.
+static void broadcast(struct ch_operator *op, const struct ch_command *command, const char *line, size_t size)
 {
+    char for_h264[CH_CAMERA_COMMAND_BYTES], for_jpeg[LINE_BYTES];
+    struct ch_camera_message message = {.kind = command->kind, .for_h264 = for_h264, .for_jpeg = for_jpeg};
     complain(command);
-    unsigned sent = ch_hub_command(op->hub, command);
+    ch_camera_write_command(command, for_h264);
+    snprintf(for_jpeg, sizeof for_jpeg, "%.*s", (int)size, line);
+    unsigned sent = ch_camera_command_all(op->hub, &message);
     const char *plural = sent == 1 ? "" : "s";
     if (command->kind == CH_COMMAND_STOP)
         ch_log(CH_LOG_INFO, CH_TAG_BROADCAST, "stop sent to %u camera%s", sent, plural);
@@ -182,7 +183,7 @@ static void run_line(struct ch_operator *op, const char *line, size_t size)
     switch (command.kind) {
     case CH_COMMAND_EMPTY: break;
     case CH_COMMAND_START:
-    case CH_COMMAND_STOP: broadcast(op, &command); break;
+    case CH_COMMAND_STOP: broadcast(op, &command, line, size); break;
     case CH_COMMAND_STATUS: print_status(op); break;
     case CH_COMMAND_HELP: say(op, "%s", ch_command_help); break;
     case CH_COMMAND_QUIT: op->quit(op->context); break;

@@ -1,5 +1,6 @@
 #include "app/session.h"
 
+#include "app/recordings.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -60,6 +61,7 @@ static void end_thumbnail(struct ch_child *child)
     struct ch_session *session = thumbnail->session;
     struct ch_hub *hub = session->hub;
     hub->thumbnails--;
+    ch_recordings_changed(hub, session->summary.id);
     free(thumbnail);
     free_session(session);
     start_waiting(hub);
@@ -190,6 +192,9 @@ static void on_opened(void *owner, const char *id)
 {
     struct ch_session *session = owner;
     ch_log_info("%s: recording to %s/%s", session->name, session->hub->options.recordings, id);
+    ch_recordings_changed(session->hub, id);
+    if (session->camera)
+        ch_camera_changed(session->camera); // its session has a name now
 }
 
 static void on_failed(void *owner, int error)
@@ -211,8 +216,9 @@ static void on_failed(void *owner, int error)
 static void on_backlog(void *owner, bool over)
 {
     struct ch_session *session = owner;
-    if (session->camera)
-        ch_conn_read(&session->camera->peer->conn, !over);
+    struct ch_camera *camera = session->camera;
+    if (camera && camera->link)
+        camera->link_ops->read(camera->link, !over);
 }
 
 static void log_end(const struct ch_session *session)
@@ -230,8 +236,10 @@ static void on_ended(void *owner, const struct ch_session_summary *summary)
     struct ch_session *session = owner;
     session->summary = *summary;
     session->files_done = true;
-    if (summary->id[0])
+    if (summary->id[0]) {
         log_end(session);
+        ch_recordings_changed(session->hub, summary->id);
+    }
     session->thumbnail_wanted = summary->has_video && session->hub->options.thumbnails;
     start_waiting(session->hub);
 }
@@ -260,7 +268,7 @@ struct ch_session *ch_session_start(struct ch_camera *camera)
         .sync_us = hub->options.sync_us,
         .client = camera->name,
         .camera_name = camera->name,
-        .address = camera->peer->conn.peer,
+        .address = camera->address,
         .device_model = camera->device_model,
         .capabilities = camera->capabilities,
         .started_us = session->started_us,
@@ -278,7 +286,8 @@ struct ch_session *ch_session_start(struct ch_camera *camera)
 void ch_session_end(struct ch_session *session, const char *end_reason)
 {
     struct ch_camera *camera = session->camera;
-    ch_conn_read(&camera->peer->conn, true); // it may have been made to wait for this session's disk
+    if (camera->link)
+        camera->link_ops->read(camera->link, true); // it may have been made to wait for this session's disk
     camera->session = NULL;
     session->camera = NULL;
     ch_recorder_end(&session->recorder, end_reason);
@@ -298,5 +307,6 @@ void ch_session_add_finished(struct ch_hub *hub, const struct ch_session_summary
     session->summary = *summary;
     session->files_done = true;
     session->thumbnail_wanted = summary->has_video && hub->options.thumbnails;
+    ch_recordings_changed(hub, summary->id);
     start_waiting(hub);
 }

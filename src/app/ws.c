@@ -21,6 +21,8 @@ void ch_ws_init(struct ch_ws *ws, struct ch_conn *conn, const struct ch_ws_ops *
 
 static int send_frame(struct ch_ws *ws, enum ch_ws_opcode opcode, const void *payload, size_t size)
 {
+    // A close frame is the last, and is to be queued behind whatever is there.
+    size_t max_queued = opcode == CH_WS_CLOSE ? SIZE_MAX : CH_LIMIT_OUT_BYTES;
     uint8_t head[CH_WS_MAX_HEAD];
     union {
         const void *in;
@@ -30,7 +32,7 @@ static int send_frame(struct ch_ws *ws, enum ch_ws_opcode opcode, const void *pa
         {.iov_base = head, .iov_len = ch_ws_write_head(head, opcode, size, NULL)},
         {.iov_base = cast.out, .iov_len = size},
     };
-    return ch_conn_send(ws->conn, iov, 2, CH_LIMIT_OUT_BYTES);
+    return ch_conn_send(ws->conn, iov, 2, max_queued);
 }
 
 int ch_ws_send_text(struct ch_ws *ws, const char *text, size_t size)

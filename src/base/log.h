@@ -6,6 +6,9 @@
 #ifndef CH_BASE_LOG_H
 #define CH_BASE_LOG_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 enum ch_log_level { CH_LOG_ERROR, CH_LOG_WARNING, CH_LOG_INFO, CH_LOG_DEBUG };
 
 // Tags, as the original printed them.
@@ -30,5 +33,14 @@ int ch_log_level_from_name(const char *name); // a level, or -EINVAL
 // Replaces stderr (NULL: stderr again). Called under the log's lock, with a whole line and its '\n'.
 typedef void ch_log_writer(void *context, const char *line);
 void ch_log_set_writer(ch_log_writer *writer, void *context);
+
+// Takes the same lines beside the writer, those of debug left out, in their parts and in the same order. `text` has
+// no line break, is at most CH_LOG_TEXT_BYTES long with its zero, and may have been cut in the middle of a character.
+// Called by the thread that logs, under the log's lock: it must be quick, and must never log (it would wait for
+// itself). NULL: none; once that call returns the old one is not running and will not be called again.
+#define CH_LOG_TEXT_BYTES 2048
+typedef void ch_log_tap(void *context, enum ch_log_level level, const char *tag, int64_t wall_us, const char *text,
+                        size_t size);
+void ch_log_set_tap(ch_log_tap *tap, void *context);
 
 #endif

@@ -12,5 +12,6 @@ int ch_cli_push(int argc, char **argv);
 int ch_cli_verify(int argc, char **argv);
 int ch_cli_repair(int argc, char **argv);
 int ch_cli_child_exec(int argc, char **argv); // hidden: what our children are started through
+int ch_cli_film_jpeg(int argc, char **argv);  // hidden: makes the film of a JPEG camera's session
 
 #endif

@@ -14,7 +14,7 @@
 
 static bool is_session(const char *path)
 {
-    static const char *const names[] = {"session.json", "frames.idx", "stream.mp4", "stream.h264"};
+    static const char *const names[] = {"session.json", "frames.idx", "stream.mp4", "stream.h264", "stream.mjpeg"};
     char file[4096];
     struct stat st;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)

@@ -14,6 +14,7 @@ static const struct {
     {"verify", ch_cli_verify, "checks finished recordings"},
     {"repair", ch_cli_repair, "finishes interrupted recordings"},
     {"child-exec", ch_cli_child_exec, NULL},
+    {"film-jpeg", ch_cli_film_jpeg, NULL},
 };
 
 static void print_usage(FILE *out)

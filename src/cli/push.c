@@ -1,8 +1,8 @@
-// camhub push: plays a phone camera, or a room of them (interfaces.md, wire protocol 1).
+// camhub push: plays a phone or an ESP32 camera, or a room of them (interfaces.md, wire protocol 1 and 2).
 //
-// push_options says what is wanted; push_room holds what the cameras share; push_camera is one camera on
-// its push_ws connection; pictures come from push_file (an H.264 file, untouched) or push_encoder (an
-// ffmpeg child). This file runs them: the loop, signals, the progress line, the exit status.
+// push_options says what is wanted; push_room holds what the cameras share; push_camera is one camera on its push_ws
+// connection, which speaks push_phone or push_esp32; pictures come from push_file (H.264 or JPEGs, untouched) or
+// push_encoder (an ffmpeg child). This file runs them: the loop, signals, the progress line, the exit status.
 #include "cli/cli.h"
 
 #include "base/clock.h"

@@ -1,11 +1,9 @@
 #include "cli/push_camera.h"
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "cli/push_room.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,10 +14,7 @@
 #define TALK_US CH_US_PER_S     // in this time
 #define LIMIT_FAST (256u << 10) // unsent bytes of one connection, above which nothing is added
 #define LIMIT_PACED (4u << 20)
-
-static const char text_ready[] = "{\"status\":\"ready\",\"message\":\"Camera is ready\"}";
-static const char text_started[] = "{\"status\":\"capture_started\",\"message\":\"Capture started\"}";
-static const char text_stopped[] = "{\"status\":\"capture_stopped\",\"message\":\"Capture stopped\"}";
+#define LIMIT_JPEG (256u << 10) // the same for JPEGs of a running encoder, as one that has no room for more takes none
 
 // True if one more line may be said. What one camera of 200 has to complain of, all 200 have.
 static bool may_talk(struct ch_push_room *room)
@@ -33,8 +28,8 @@ static bool may_talk(struct ch_push_room *room)
 }
 
 // What is usual is for small rooms only.
-__attribute__((format(printf, 4, 5))) static void say(const struct ch_push_camera *camera, enum ch_log_level level,
-                                                      const char *tag, const char *format, ...)
+void ch_push_camera_say(const struct ch_push_camera *camera, enum ch_log_level level, const char *tag,
+                        const char *format, ...)
 {
     if ((level == CH_LOG_INFO && camera->room->camera_count > CHATTY_CAMERAS) || !may_talk(camera->room))
         return;
@@ -46,9 +41,15 @@ __attribute__((format(printf, 4, 5))) static void say(const struct ch_push_camer
     ch_log(level, tag, "%s: %s", camera->label, text);
 }
 
-#define say_info(camera, ...) say(camera, CH_LOG_INFO, CH_TAG_INFO, __VA_ARGS__)
-#define say_warning(camera, ...) say(camera, CH_LOG_WARNING, CH_TAG_WARNING, __VA_ARGS__)
-#define say_error(camera, ...) say(camera, CH_LOG_ERROR, CH_TAG_ERROR, __VA_ARGS__)
+#define say_info(camera, ...) ch_push_camera_say(camera, CH_LOG_INFO, CH_TAG_INFO, __VA_ARGS__)
+#define say_warning(camera, ...) ch_push_camera_say(camera, CH_LOG_WARNING, CH_TAG_WARNING, __VA_ARGS__)
+#define say_error(camera, ...) ch_push_camera_say(camera, CH_LOG_ERROR, CH_TAG_ERROR, __VA_ARGS__)
+
+void ch_push_camera_quote(const struct ch_push_camera *camera, const char *text, size_t size)
+{
+    if (may_talk(camera->room))
+        ch_log(CH_LOG_INFO, "Hub", "%s: %.*s", camera->label, size < 1500 ? (int)size : 1500, text);
+}
 
 bool ch_push_camera_captures(const struct ch_push_camera *camera)
 {
@@ -81,7 +82,7 @@ static void end_capture(struct ch_push_camera *camera, enum ch_push_camera_state
     camera->state = next;
     uv_timer_stop(&camera->timer);
     if (started)
-        ch_push_ws_send_text(&camera->ws, text_stopped);
+        camera->language->ended(camera);
     if (captures)
         ch_push_room_leave(camera->room);
 }
@@ -105,21 +106,12 @@ static void fail(struct ch_push_camera *camera, const char *why)
     ch_push_camera_finish(camera);
 }
 
-static void send_error(struct ch_push_camera *camera, const char *why)
-{
-    json_t *message = json_pack("{s:s, s:s+}", "status", "error", "message", "the source failed: ", why);
-    char *text = message ? json_dumps(message, JSON_COMPACT) : NULL;
-    ch_push_ws_send_text(&camera->ws, text ? text : "{\"status\":\"error\",\"message\":\"the source failed\"}");
-    free(text);
-    json_decref(message);
-}
-
 void ch_push_camera_source_ended(struct ch_push_camera *camera, const char *error)
 {
     const struct ch_push_options *options = camera->room->options;
     if (error) {
         say_error(camera, "%s", error);
-        send_error(camera, error);
+        camera->language->failed(camera, error);
     } else {
         say_info(camera, "the source has ended");
     }
@@ -141,7 +133,7 @@ static bool send_unit(struct ch_push_camera *camera, struct ch_push_payload *pay
     struct ch_camera_header header = {.device_ms = device_ms > 0 ? (uint64_t)device_ms : 0,
                                       .sequence = camera->sequence++,
                                       .payload_bytes = (uint32_t)payload->size};
-    if (ch_push_ws_send_unit(&camera->ws, &header, payload) < 0) {
+    if (ch_push_ws_send_unit(&camera->ws, camera->language->headers ? &header : NULL, payload) < 0) {
         fail(camera, "out of memory");
         return false;
     }
@@ -158,15 +150,14 @@ static void begin_capture(struct ch_push_camera *camera)
 {
     camera->state = CH_PUSH_CAPTURING;
     camera->sequence = 0;
-    ch_push_ws_send_text(&camera->ws, text_started);
+    camera->language->began(camera);
     say_info(camera, "capture started");
 }
 
-void ch_push_camera_begin(struct ch_push_camera *camera)
+// As MediaCodec: a buffer of its own, time 0.
+static void send_parameter_sets(struct ch_push_camera *camera)
 {
     const struct ch_push_flv *flv = &camera->room->encoder.flv;
-    begin_capture(camera);
-    camera->need_key = true;
     struct ch_push_payload *config = ch_push_payload_new(flv->config_bytes);
     if (!config) {
         fail(camera, "out of memory");
@@ -174,14 +165,27 @@ void ch_push_camera_begin(struct ch_push_camera *camera)
     }
     memcpy(config->data, flv->config, flv->config_bytes);
     ch_push_payload_seal(config);
-    send_unit(camera, config, 0, false); // as MediaCodec: a buffer of its own, time 0
+    send_unit(camera, config, 0, false);
     ch_push_payload_unref(config);
+}
+
+void ch_push_camera_begin(struct ch_push_camera *camera)
+{
+    begin_capture(camera);
+    camera->need_key = true;
+    if (camera->language->headers)
+        send_parameter_sets(camera);
 }
 
 void ch_push_camera_picture(struct ch_push_camera *camera, struct ch_push_payload *payload, int64_t device_ms, bool key)
 {
+    const struct ch_push_options *options = camera->room->options;
     if (camera->state != CH_PUSH_CAPTURING || (camera->need_key && !key))
         return;
+    if (options->jpeg && !options->fast && ch_push_ws_unsent(&camera->ws) > LIMIT_JPEG) {
+        camera->skipped++;
+        return;
+    }
     camera->need_key = false;
     send_unit(camera, payload, device_ms, true);
 }
@@ -257,12 +261,19 @@ static void play_from_the_beginning(struct ch_push_camera *camera)
 
 // --- what the hub says ------------------------------------------------------------------------------
 
-static void start(struct ch_push_camera *camera, const struct ch_push_values *values)
+void ch_push_camera_take_start(struct ch_push_camera *camera, const struct ch_push_values *values)
 {
     if (camera->room->kind == CH_PUSH_THROUGH)
         play_from_the_beginning(camera);
     else
         ch_push_room_join(camera->room, camera, values);
+}
+
+bool ch_push_camera_take_stop(struct ch_push_camera *camera)
+{
+    bool started = camera->state == CH_PUSH_CAPTURING;
+    end_capture(camera, CH_PUSH_READY);
+    return started;
 }
 
 static void on_opened(void *context)
@@ -271,45 +282,19 @@ static void on_opened(void *context)
     const struct ch_push_options *options = camera->room->options;
     camera->state = CH_PUSH_READY;
     camera->told = false;
-    say(camera, CH_LOG_INFO, CH_TAG_CONNECTION, "connected to %s", options->url.authority);
-    ch_push_ws_send_text(&camera->ws, text_ready);
-    ch_push_ws_send_text(&camera->ws, camera->room->capabilities);
+    ch_push_camera_say(camera, CH_LOG_INFO, CH_TAG_CONNECTION, "connected to %s", options->url.authority);
+    camera->language->greet(camera);
     if (options->start)
-        start(camera, &(struct ch_push_values){.fps = options->fps > 0 ? options->fps : 0,
-                                               .bitrate_mbps = options->bitrate_mbps});
-}
-
-static void take_start(struct ch_push_camera *camera, const struct ch_command *command)
-{
-    char aspect[40] = "as it is";
-    if (command->aspect_w > 0)
-        snprintf(aspect, sizeof aspect, "%d:%d", command->aspect_w, command->aspect_h);
-    say_info(camera, "start_capture: %d Mbit/s, %d fps, aspect ratio %s%s", command->bitrate_mbps, command->fps, aspect,
-             camera->room->kind == CH_PUSH_THROUGH ? "; the file is passed through with its own" : "");
-    start(camera, &(struct ch_push_values){.fps = command->fps,
-                                           .bitrate_mbps = command->bitrate_mbps,
-                                           .aspect_w = command->aspect_w,
-                                           .aspect_h = command->aspect_h});
+        camera->language->begin(camera);
 }
 
 static void on_text(void *context, const char *text, size_t size)
 {
     struct ch_push_camera *camera = context;
-    struct ch_command command;
-    if (ch_push_camera_connected(camera) && ch_camera_parse_command(text, size, &command) == 0) {
-        if (command.kind == CH_COMMAND_START) {
-            take_start(camera, &command);
-            return;
-        }
-        say_info(camera, "stop_capture");
-        bool started = camera->state == CH_PUSH_CAPTURING;
-        end_capture(camera, CH_PUSH_READY);
-        if (!started) // answered in any case
-            ch_push_ws_send_text(&camera->ws, text_stopped);
-        return;
-    }
-    if (may_talk(camera->room))
-        ch_log(CH_LOG_INFO, "Hub", "%s: %.*s", camera->label, size < 1500 ? (int)size : 1500, text);
+    if (ch_push_camera_connected(camera))
+        camera->language->hear(camera, text, size);
+    else
+        ch_push_camera_quote(camera, text, size);
 }
 
 static void on_sent(void *context)
@@ -372,6 +357,8 @@ void ch_push_camera_init(struct ch_push_camera *camera, struct ch_push_room *roo
     char target[CH_PUSH_TARGET_BYTES], own[CH_NAME_MAX + 1];
     memset(camera, 0, sizeof *camera);
     camera->room = room;
+    camera->language = options->jpeg ? &ch_push_esp32 : &ch_push_phone;
+    camera->sensor = options->sensor;
     const char *name = ch_push_camera_name(options, index, own);
     const char *label = name ? name : options->url.name[0] ? options->url.name : "camera";
     snprintf(camera->label, sizeof camera->label, "%.*s", CH_NAME_MAX, label);

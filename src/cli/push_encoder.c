@@ -22,6 +22,7 @@ static int take_picture(struct ch_push_encoder *encoder, const struct ch_push_fl
     memcpy(payload->data, item->data, item->size);
     ch_push_payload_seal(payload);
     if (encoder->base_ms < 0) {
+        uv_timer_stop(&encoder->timer);
         encoder->base_ms = ch_push_boot_ms();
         encoder->base_time_ms = item->time_ms;
     }
@@ -31,28 +32,56 @@ static int take_picture(struct ch_push_encoder *encoder, const struct ch_push_fl
     return 0;
 }
 
-static void on_output(void *context, const uint8_t *data, size_t size)
+static void now_running(struct ch_push_encoder *encoder)
 {
-    struct ch_push_encoder *encoder = context;
+    encoder->running = true;
+    uv_timer_stop(&encoder->timer);
+    encoder->events->running(encoder->context);
+}
+
+// Each event may stop or restart the encoder: then the rest of the output is nobody's.
+static int take_flv(struct ch_push_encoder *encoder, const uint8_t *data, size_t size)
+{
     struct ch_push_flv_item item;
-    if (encoder->mute || encoder->broken)
-        return;
     int rc = ch_push_flv_add(&encoder->flv, data, size);
     if (rc == 0)
         rc = ch_push_flv_next(&encoder->flv, &item);
     while (rc == 1) {
-        if (item.config && !encoder->running) {
-            encoder->running = true;
-            uv_timer_stop(&encoder->timer);
-            encoder->events->running(encoder->context);
-        } else if (!item.config && encoder->running) {
+        if (item.config && !encoder->running)
+            now_running(encoder);
+        else if (!item.config && encoder->running)
             rc = take_picture(encoder, &item);
-        }
-        if (rc >= 0 && !encoder->mute) // the event may have stopped us
-            rc = ch_push_flv_next(&encoder->flv, &item);
-        else
+        if (rc < 0 || encoder->mute)
             break;
+        rc = ch_push_flv_next(&encoder->flv, &item);
     }
+    return rc;
+}
+
+static int take_mpjpeg(struct ch_push_encoder *encoder, const uint8_t *data, size_t size)
+{
+    struct ch_push_flv_item item = {.key = true}; // JPEGs go without a time
+    int rc = ch_push_mpjpeg_add(&encoder->mpjpeg, data, size);
+    if (rc == 0)
+        rc = ch_push_mpjpeg_next(&encoder->mpjpeg, &item.data, &item.size);
+    while (rc == 1) {
+        if (!encoder->running)
+            now_running(encoder);
+        if (!encoder->mute)
+            rc = take_picture(encoder, &item);
+        if (rc < 0 || encoder->mute)
+            break;
+        rc = ch_push_mpjpeg_next(&encoder->mpjpeg, &item.data, &item.size);
+    }
+    return rc;
+}
+
+static void on_output(void *context, const uint8_t *data, size_t size)
+{
+    struct ch_push_encoder *encoder = context;
+    if (encoder->mute || encoder->broken)
+        return;
+    int rc = encoder->options->jpeg ? take_mpjpeg(encoder, data, size) : take_flv(encoder, data, size);
     if (rc < 0 && !encoder->mute) {
         encoder->broken = true;
         ch_child_stop(&encoder->child);
@@ -69,6 +98,7 @@ static void on_timeout(uv_timer_t *timer)
 static int start_child(struct ch_push_encoder *encoder)
 {
     ch_push_flv_clear(&encoder->flv);
+    ch_push_mpjpeg_clear(&encoder->mpjpeg);
     encoder->running = encoder->broken = encoder->late = encoder->mute = false;
     encoder->base_ms = -1;
     char **command = ch_push_ffmpeg_command(encoder->options, encoder->kind, &encoder->values);
@@ -83,6 +113,17 @@ static int start_child(struct ch_push_encoder *encoder)
     return rc;
 }
 
+// Some files ffmpeg cannot begin again by itself (bare H.264): another child does it. Not for H.264, which would go on
+// with other parameter sets.
+static bool loop(struct ch_push_encoder *encoder)
+{
+    bool wanted = encoder->options->loop && encoder->options->jpeg && encoder->kind == CH_PUSH_VIDEO;
+    if (!wanted || start_child(encoder) < 0)
+        return false;
+    encoder->running = true; // nobody needs to know
+    return true;
+}
+
 static void describe_exit(struct ch_push_encoder *encoder, const struct ch_child_exit *how, char *out, size_t room)
 {
     char last[256];
@@ -90,7 +131,8 @@ static void describe_exit(struct ch_push_encoder *encoder, const struct ch_child
     if (encoder->late)
         snprintf(out, room, "%s gave no picture within %u s", ch_push_ffmpeg_name(), FIRST_OUTPUT_MS / 1000);
     else if (encoder->broken)
-        snprintf(out, room, "%s: its output is no H.264 in FLV", ch_push_ffmpeg_name());
+        snprintf(out, room, "%s: its output is no %s", ch_push_ffmpeg_name(),
+                 encoder->options->jpeg ? "stream of JPEGs" : "H.264 in FLV");
     else if (last[0])
         snprintf(out, room, "%s", last);
     else if (how->signal)
@@ -116,9 +158,11 @@ static void on_exited(void *context, const struct ch_child_exit *how)
         encoder->events->ended(encoder->context, why);
         return;
     }
-    encoder->wanted = false;
     // Without a picture it is a failure, whatever its exit status says.
     bool fine = how->signal == 0 && how->status == 0 && !encoder->broken && encoder->base_ms >= 0;
+    if (fine && loop(encoder))
+        return;
+    encoder->wanted = false;
     if (!fine)
         describe_exit(encoder, how, why, sizeof why);
     encoder->events->ended(encoder->context, fine ? NULL : why);
@@ -171,6 +215,7 @@ static void release(struct ch_push_encoder *encoder)
     if (--encoder->handles > 0)
         return;
     ch_push_flv_clear(&encoder->flv);
+    ch_push_mpjpeg_clear(&encoder->mpjpeg);
     encoder->closed(encoder);
 }
 

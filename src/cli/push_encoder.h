@@ -8,11 +8,12 @@
 
 #include "cli/push_ffmpeg.h"
 #include "cli/push_flv.h"
+#include "cli/push_mpjpeg.h"
 #include "cli/push_payload.h"
 #include "source/child.h"
 
 struct ch_push_encoder_events {
-    // The encoder runs; its parameter sets are in ->flv.config from now on.
+    // The encoder runs; H.264: its parameter sets are in ->flv.config from now on.
     void (*running)(void *context);
     void (*picture)(void *context, struct ch_push_payload *payload, int64_t device_ms, bool key);
     // It ended by itself: error is NULL at the end of the source. Not after stop or close.
@@ -27,13 +28,14 @@ struct ch_push_encoder {
     void (*closed)(struct ch_push_encoder *encoder);
 
     struct ch_child child;
-    uv_timer_t timer; // from the start to the first output
-    unsigned handles; // still to be closed
-    struct ch_push_flv flv;
+    uv_timer_t timer;              // from the start to the first output
+    unsigned handles;              // still to be closed
+    struct ch_push_flv flv;        // of H.264
+    struct ch_push_mpjpeg mpjpeg;  // of JPEGs
     struct ch_push_values values;  // of the run, or of the one to come
     bool wanted;                   // between start and stop
     bool mute;                     // the running child is an old one
-    bool running;                  // parameter sets are there
+    bool running;                  // parameter sets are there, or the first JPEG
     bool broken, late;             // its output cannot be understood; or did not come in time
     int64_t base_ms, base_time_ms; // device time of the first picture, and its time in the stream; -1: none yet
 };

@@ -1,5 +1,7 @@
 #include "cli/push_ffmpeg.h"
 
+#include "proto/camera_jpeg.h"
+
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,6 +14,7 @@
 #define TEST_HEIGHT 720u
 #define TEST_FPS 30
 #define MIN_SIDE 16u
+#define FILTER_BYTES 320
 
 // --- the words ------------------------------------------------------------------------------------
 
@@ -71,15 +74,31 @@ static void fit(unsigned *width, unsigned *height, int aspect_w, int aspect_h)
     *height = h < MIN_SIDE ? MIN_SIDE : (unsigned)h & ~1u;
 }
 
-// The test picture is drawn at the size wanted: cut out of a larger one, its clock would be lost.
-static void add_test_input(struct words *words, const struct ch_push_options *options,
-                           const struct ch_push_values *values)
+// What is wanted of a picture, whoever asks for it.
+struct shape {
+    unsigned width, height; // 0, 0: as the source has it
+    int aspect_w, aspect_h; // 0, 0: likewise; else cut out of the size
+    int fps;                // 0: likewise
+};
+
+static struct shape shape_of(const struct ch_push_options *options, const struct ch_push_values *values)
 {
-    unsigned width = options->width ? options->width : TEST_WIDTH;
-    unsigned height = options->height ? options->height : TEST_HEIGHT;
-    int fps = values->fps > 0 ? values->fps : options->fps > 0 ? options->fps : TEST_FPS;
-    if (values->aspect_w > 0)
-        fit(&width, &height, values->aspect_w, values->aspect_h);
+    struct shape shape = {options->width, options->height, values->aspect_w, values->aspect_h, values->fps};
+    if (options->jpeg) {
+        ch_push_sensor_size(&values->sensor, &shape.width, &shape.height);
+        shape.fps = values->sensor.value[CH_PUSH_FPS];
+    }
+    return shape;
+}
+
+// The test picture is drawn at the size wanted: cut out of a larger one, its clock would be lost.
+static void add_test_input(struct words *words, const struct ch_push_options *options, const struct shape *shape)
+{
+    unsigned width = shape->width ? shape->width : TEST_WIDTH;
+    unsigned height = shape->height ? shape->height : TEST_HEIGHT;
+    int fps = shape->fps > 0 ? shape->fps : options->fps > 0 ? options->fps : TEST_FPS;
+    if (shape->aspect_w > 0)
+        fit(&width, &height, shape->aspect_w, shape->aspect_h);
     if (!options->fast)
         add(words, "-re");
     add_all(words, "-f lavfi -i");
@@ -96,43 +115,83 @@ static void add_video_input(struct words *words, const struct ch_push_options *o
     add(words, "file:%s", options->source); // whatever characters its name has
 }
 
-static void add_device_input(struct words *words, const struct ch_push_options *options)
+static void add_device_input(struct words *words, const struct ch_push_options *options, const struct shape *shape)
 {
     add_all(words, "-f v4l2");
     if (options->fps > 0) {
         add(words, "-framerate");
         add(words, "%d", options->fps);
     }
-    if (options->width) {
+    if (shape->width) {
         add(words, "-video_size");
-        add(words, "%ux%u", options->width, options->height);
+        add(words, "%ux%u", shape->width, shape->height);
     }
     add(words, "-i");
     add(words, "%s", options->source);
 }
 
-// Centre crop to the aspect ratio, then the size, then the frame rate.
-static void add_filters(struct words *words, const struct ch_push_options *options, const struct ch_push_values *values)
+// Centre crop to the aspect ratio, then the size, then the frame rate. All begin with a comma.
+static void describe_shape(const struct shape *shape, char out[FILTER_BYTES])
 {
-    char crop[160] = "crop=trunc(iw/2)*2:trunc(ih/2)*2", scale[64] = "", rate[32] = "";
-    int aspect_w = values->aspect_w, aspect_h = values->aspect_h;
-    if (aspect_w == 0 && options->width) {
-        aspect_w = (int)options->width;
-        aspect_h = (int)options->height;
+    char crop[160] = ",crop=trunc(iw/2)*2:trunc(ih/2)*2", scale[64] = "", rate[32] = "";
+    int aspect_w = shape->aspect_w, aspect_h = shape->aspect_h;
+    if (aspect_w == 0 && shape->width) {
+        aspect_w = (int)shape->width;
+        aspect_h = (int)shape->height;
     }
     if (aspect_w > 0)
         snprintf(crop, sizeof crop,
-                 "crop=max(%u\\,trunc(min(iw\\,ih*%d/%d)/2)*2):max(%u\\,trunc(min(ih\\,iw*%d/%d)/2)*2)", MIN_SIDE,
+                 ",crop=max(%u\\,trunc(min(iw\\,ih*%d/%d)/2)*2):max(%u\\,trunc(min(ih\\,iw*%d/%d)/2)*2)", MIN_SIDE,
                  aspect_w, aspect_h, MIN_SIDE, aspect_h, aspect_w);
-    if (options->width) {
-        unsigned width = options->width, height = options->height;
+    if (shape->width) {
+        unsigned width = shape->width, height = shape->height;
         fit(&width, &height, aspect_w, aspect_h);
         snprintf(scale, sizeof scale, ",scale=%u:%u", width, height);
     }
-    if (values->fps > 0)
-        snprintf(rate, sizeof rate, ",fps=%d", clamp(values->fps, CH_PUSH_MAX_FPS));
+    if (shape->fps > 0)
+        snprintf(rate, sizeof rate, ",fps=%d", clamp(shape->fps, CH_PUSH_MAX_FPS));
+    snprintf(out, FILTER_BYTES, "%s%s,setsar=1%s", crop, scale, rate);
+}
+
+// What the sensor does to the picture.
+static void describe_sensor(const struct ch_push_sensor *sensor, char out[FILTER_BYTES])
+{
+    static const char *const brightness[] = {"-0.3", "-0.15", "0", "0.15", "0.3"};
+    static const char *const contrast[] = {"0.6", "0.8", "1", "1.2", "1.4"};
+    static const char *const saturation[] = {"0", "0.5", "1", "1.5", "2"};
+    const int *value = sensor->value;
+    char equaliser[80] = "";
+    if (value[CH_PUSH_BRIGHTNESS] || value[CH_PUSH_CONTRAST] || value[CH_PUSH_SATURATION])
+        snprintf(equaliser, sizeof equaliser, ",eq=brightness=%s:contrast=%s:saturation=%s",
+                 brightness[value[CH_PUSH_BRIGHTNESS] + 2], contrast[value[CH_PUSH_CONTRAST] + 2],
+                 saturation[value[CH_PUSH_SATURATION] + 2]);
+    snprintf(out, FILTER_BYTES, "%s%s%s", equaliser, value[CH_PUSH_HMIRROR] ? ",hflip" : "",
+             value[CH_PUSH_VFLIP] ? ",vflip" : "");
+}
+
+static void add_filters(struct words *words, const struct ch_push_options *options, enum ch_push_kind kind,
+                        const struct ch_push_values *values)
+{
+    char shaped[FILTER_BYTES] = "", turned[FILTER_BYTES] = "";
+    struct shape shape = shape_of(options, values);
+    if (kind != CH_PUSH_TEST)
+        describe_shape(&shape, shaped);
+    if (options->jpeg)
+        describe_sensor(&values->sensor, turned);
+    if (!shaped[0] && !turned[0])
+        return;
     add(words, "-vf");
-    add(words, "%s%s,setsar=1%s", crop, scale, rate);
+    add(words, "%s%s", shaped[0] ? shaped + 1 : turned + 1, shaped[0] ? turned : "");
+}
+
+// 1 to 63 onto the encoder's 1 to 31.
+static void add_jpeg_encoder(struct words *words, const struct ch_push_values *values)
+{
+    int quality = values->sensor.value[CH_PUSH_QUALITY];
+    int scale = 1 + ((quality - CH_JPEG_QUALITY_MIN) * 30 + 31) / (CH_JPEG_QUALITY_MAX - CH_JPEG_QUALITY_MIN);
+    add_all(words, "-map 0:v:0 -an -sn -dn -c:v mjpeg -huffman default -threads 1 -pix_fmt yuvj422p -qmin 1 -q:v");
+    add(words, "%d", scale);
+    add_all(words, "-f mpjpeg -flush_packets 1 pipe:1");
 }
 
 static void add_encoder(struct words *words, const struct ch_push_values *values)
@@ -158,15 +217,18 @@ char **ch_push_ffmpeg_command(const struct ch_push_options *options, enum ch_pus
         return NULL;
     add(&words, "%s", ch_push_ffmpeg_name());
     add_all(&words, "-hide_banner -nostdin -nostats -loglevel error");
+    struct shape shape = shape_of(options, values);
     if (kind == CH_PUSH_TEST)
-        add_test_input(&words, options, values);
+        add_test_input(&words, options, &shape);
     else if (kind == CH_PUSH_DEVICE)
-        add_device_input(&words, options);
+        add_device_input(&words, options, &shape);
     else
         add_video_input(&words, options);
-    if (kind != CH_PUSH_TEST)
-        add_filters(&words, options, values);
-    add_encoder(&words, values);
+    add_filters(&words, options, kind, values);
+    if (options->jpeg)
+        add_jpeg_encoder(&words, values);
+    else
+        add_encoder(&words, values);
     if (words.failed) {
         ch_push_ffmpeg_free(words.word);
         return NULL;

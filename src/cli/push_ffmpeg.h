@@ -1,5 +1,5 @@
-// The ffmpeg command line that plays a phone's encoder: Baseline, no B-frames, one key frame per second,
-// H.264 in FLV on stdout.
+// The ffmpeg command lines that play a phone's encoder (Baseline, no B-frames, one key frame per second, H.264 in FLV
+// on stdout) and an ESP32's (JPEGs of 4:2:2 with the standard's Huffman tables, in mpjpeg on stdout).
 #ifndef CH_CLI_PUSH_FFMPEG_H
 #define CH_CLI_PUSH_FFMPEG_H
 
@@ -11,12 +11,13 @@ enum ch_push_kind {
     CH_PUSH_TEST,    // test picture
     CH_PUSH_VIDEO,   // file that is re-encoded
     CH_PUSH_DEVICE,  // V4L2
-    CH_PUSH_THROUGH, // H.264 file, passed through without ffmpeg
+    CH_PUSH_THROUGH, // H.264 file, or JPEGs, passed through without ffmpeg
 };
 
-// What a start_capture asks for.
+// What a start_capture asks for, or what a JPEG camera's sensor is set to.
 struct ch_push_values {
-    int fps; // 0: as the source has it
+    struct ch_push_sensor sensor; // of a JPEG camera; the rest is of others
+    int fps;                      // 0: as the source has it
     int bitrate_mbps;
     int aspect_w, aspect_h; // 0, 0: none
 };

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "codec/h264_au.h"
+#include "codec/jpeg.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -217,19 +218,37 @@ void ch_push_file_close(struct ch_push_file *file)
 {
     ch_push_payload_unref(file->newest);
     file->newest = NULL;
+    for (size_t i = 0; file->names && i < file->count; i++)
+        free(file->names[i]);
+    free(file->names);
     free(file->units);
+    file->names = NULL;
     file->units = NULL;
     close(file->fd);
+}
+
+static int read_unit(struct ch_push_file *file, size_t index, uint8_t *out)
+{
+    const struct ch_push_unit *unit = &file->units[index];
+    struct ch_jpeg jpeg;
+    int fd = file->names ? openat(file->fd, file->names[index], O_RDONLY | O_CLOEXEC | O_NOCTTY) : file->fd;
+    if (fd < 0)
+        return -errno;
+    int rc = ch_file_read_at(fd, out, unit->bytes, unit->offset);
+    if (file->names)
+        close(fd);
+    if (rc < 0 || !file->jpegs)
+        return rc;
+    return ch_jpeg_parse(out, unit->bytes, &jpeg) == 0 && jpeg.bytes == unit->bytes ? 0 : -EBADMSG;
 }
 
 int ch_push_file_read(struct ch_push_file *file, size_t index, struct ch_push_payload **out)
 {
     if (!file->newest || file->newest_index != index) {
-        const struct ch_push_unit *unit = &file->units[index];
-        struct ch_push_payload *payload = ch_push_payload_new(unit->bytes);
+        struct ch_push_payload *payload = ch_push_payload_new(file->units[index].bytes);
         if (!payload)
             return -ENOMEM;
-        int rc = ch_file_read_at(file->fd, payload->data, unit->bytes, unit->offset);
+        int rc = read_unit(file, index, payload->data);
         if (rc < 0) {
             ch_push_payload_unref(payload);
             return rc;

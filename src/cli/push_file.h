@@ -1,5 +1,5 @@
-// An H.264 file that is passed through untouched: where its access units are, and when each would have
-// come from an encoder.
+// A file that is passed through untouched: where the access units of H.264 are, and when each would have come from an
+// encoder; or where the pictures of an MJPEG file are, or the JPEGs of a folder.
 //
 // The file is looked through once, before the first connection. Cameras then read units by number; one
 // that is read by many cameras at about the same time is read and masked once.
@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-// Access unit, or both fields of a frame.
+// Access unit, or both fields of a frame; or a JPEG.
 struct ch_push_unit {
     uint64_t offset;
     uint32_t bytes;
@@ -20,7 +20,9 @@ struct ch_push_unit {
 };
 
 struct ch_push_file {
-    int fd;
+    int fd;       // of the folder, if it is one
+    char **names; // of the folder's files, owned; NULL: all units are in one file
+    bool jpegs;
     struct ch_push_unit *units;
     size_t count, room;
     uint32_t pictures;
@@ -37,10 +39,15 @@ bool ch_push_file_is_h264(const char *path);
 // 0, -ENODATA (no picture in it), -EFBIG (access unit over 256 MiB), or another negative errno. Close only
 // after success.
 int ch_push_file_open(struct ch_push_file *file, const char *path);
+// The same for a file of JPEGs one behind the other (what lies between them is left out), or for a folder, whose *.jpg
+// and *.jpeg go in the order of their names. -EBADMSG: *culprit (at most 255 bytes, `room` of them) is no JPEG.
+int ch_push_file_open_jpegs(struct ch_push_file *file, const char *path, char *culprit, size_t room);
+// True if the name or the first bytes say that this is a file of JPEGs, or if it is a folder.
+bool ch_push_file_is_jpegs(const char *path);
 void ch_push_file_close(struct ch_push_file *file);
 
-// Sealed payload of a unit, with a reference for the caller. 0 or a negative errno (-ENODATA: the file
-// has become shorter).
+// Sealed payload of a unit, with a reference for the caller. 0 or a negative errno (-ENODATA: the file has become
+// shorter; -EBADMSG: where a JPEG was, there is none now).
 int ch_push_file_read(struct ch_push_file *file, size_t index, struct ch_push_payload **out);
 
 #endif

@@ -17,30 +17,14 @@
 
 void ch_push_flv_clear(struct ch_push_flv *flv)
 {
-    free(flv->in);
+    ch_push_buffer_clear(&flv->buffer);
     free(flv->config);
     *flv = (struct ch_push_flv){0};
 }
 
 int ch_push_flv_add(struct ch_push_flv *flv, const uint8_t *data, size_t size)
 {
-    if (flv->at > 0) {
-        memmove(flv->in, flv->in + flv->at, flv->used - flv->at);
-        flv->used -= flv->at;
-        flv->at = 0;
-    }
-    // A tag is at most 16 MiB, and whole ones are taken before more is added.
-    if (flv->used + size > flv->room) {
-        size_t wanted = 2 * flv->room > flv->used + size ? 2 * flv->room : flv->used + size;
-        uint8_t *grown = realloc(flv->in, wanted);
-        if (!grown)
-            return -ENOMEM;
-        flv->in = grown;
-        flv->room = wanted;
-    }
-    memcpy(flv->in + flv->used, data, size);
-    flv->used += size;
-    return 0;
+    return ch_push_buffer_add(&flv->buffer, data, size);
 }
 
 // Copies `count` sets, each behind its 16-bit length, with start codes. Bytes read, or -EBADMSG.
@@ -126,22 +110,23 @@ static int take_video(struct ch_push_flv *flv, uint8_t *body, size_t size, int64
 
 int ch_push_flv_next(struct ch_push_flv *flv, struct ch_push_flv_item *out)
 {
+    struct ch_push_buffer *buffer = &flv->buffer;
     int rc = 0;
     if (!flv->begun) {
-        if (flv->used - flv->at < FILE_HEADER_BYTES)
+        if (buffer->used - buffer->at < FILE_HEADER_BYTES)
             return 0;
-        if (memcmp(flv->in + flv->at, "FLV\1", 4) != 0)
+        if (memcmp(buffer->in + buffer->at, "FLV\1", 4) != 0)
             return -EBADMSG;
-        flv->at += FILE_HEADER_BYTES;
+        buffer->at += FILE_HEADER_BYTES;
         flv->begun = true;
     }
-    while (rc == 0 && flv->used - flv->at >= TAG_HEADER_BYTES) {
-        uint8_t *tag = flv->in + flv->at;
+    while (rc == 0 && buffer->used - buffer->at >= TAG_HEADER_BYTES) {
+        uint8_t *tag = buffer->in + buffer->at;
         size_t body = get_be24(tag + 1), whole = TAG_HEADER_BYTES + body + 4;
         int64_t decode_ms = (int64_t)((uint32_t)tag[7] << 24 | get_be24(tag + 4));
-        if (flv->used - flv->at < whole)
+        if (buffer->used - buffer->at < whole)
             return 0;
-        flv->at += whole;
+        buffer->at += whole;
         if ((tag[0] & 31) == TAG_VIDEO)
             rc = take_video(flv, tag + TAG_HEADER_BYTES, body, decode_ms, out);
     }

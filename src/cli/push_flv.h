@@ -6,14 +6,13 @@
 #ifndef CH_CLI_PUSH_FLV_H
 #define CH_CLI_PUSH_FLV_H
 
+#include "cli/push_buffer.h"
+
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 struct ch_push_flv {
-    uint8_t *in; // owned; received bytes are [at, used)
-    size_t at, used, room;
-    uint8_t *config; // owned; newest parameter sets as Annex B
+    struct ch_push_buffer buffer; // a tag is at most 16 MiB, and whole ones are taken before more is added
+    uint8_t *config;              // owned; newest parameter sets as Annex B
     size_t config_bytes;
     bool begun; // the file header has been read
 };

@@ -10,31 +10,45 @@
 #include <string.h>
 
 static const char help[] =
-    "usage: camhub push URL [SOURCE] [OPTION...]\n"
+    "usage: camhub push [--jpeg] URL [SOURCE] [OPTION...]\n"
     "\n"
-    "Plays a phone camera: connects to a hub, obeys start and stop, connects again when it is lost.\n"
+    "Plays a phone camera, or with --jpeg an ESP32 camera: connects to a hub, obeys start and stop, connects\n"
+    "again when it is lost.\n"
     "\n"
-    "  URL       ws://HOST[:PORT][/android-cam[/NAME]]; the port is " CH_PUSH_PORT " if none is named\n"
+    "  URL       ws://HOST[:PORT][/android-cam[/NAME]], with --jpeg ws://HOST[:PORT][/esp[/NAME]]; the port is\n"
+    "            " CH_PUSH_PORT " if none is named\n"
     "  SOURCE    test          a test picture with a running clock (the default)\n"
-    "            FILE          H.264 (.264 .h264 .jsv .avc, or by content) is passed through untouched;\n"
+    "            FILE          H.264 (.264 .h264 .jsv .avc, or by content) is passed through untouched,\n"
+    "                          with --jpeg a file of JPEGs (.mjpeg .mjpg, or by content);\n"
     "                          any other video is re-encoded by ffmpeg\n"
+    "            FOLDER        with --jpeg: its *.jpg and *.jpeg are passed through, in the order of their names\n"
     "            /dev/videoN   a V4L2 camera, encoded by ffmpeg\n"
     "\n"
-    "  --start            begin at once instead of waiting for start_capture; with the values below\n"
+    "  --start            begin at once instead of waiting for start; with the values below\n"
     "  --fps N            frames per second; 0: as the source has it, 30 for the test picture.\n"
-    "                     For a passed-through file: its frame rate (else its own, else 30)\n"
-    "  --bitrate MBIT     of the encoder, Mbit/s (4)\n"
-    "  --size WxH         picture size before a start_capture's aspect ratio is cut out of it\n"
+    "                     For a passed-through file: its frame rate (else its own, else 30).\n"
+    "                     With --jpeg 10 if it is not given\n"
     "  --realtime         one second of video per second (the default)\n"
     "  --fast             as fast as the connection takes it\n"
-    "  --count N          N pictures, then capture_stopped and exit 0\n"
+    "  --count N          N pictures, then stop and exit 0\n"
     "  --loop             begin again at the end of a file\n"
     "  --name NAME        the camera's name, instead of the URL's\n"
     "  --cameras N        N cameras, NAME-1 to NAME-N (cam-1 ...), sharing one encoder or file\n"
     "  --reconnect S      seconds before a lost connection is made again (5); 0: exit 1 instead\n"
-    "  --decode-times     time stamps in decoding order, to test a hub with files that have B-frames\n"
     "  --quiet            no progress, warnings and errors only\n"
     "  --help             this text\n"
+    "\n"
+    "Phones:\n"
+    "  --bitrate MBIT     of the encoder, Mbit/s (4)\n"
+    "  --size WxH         picture size before a start_capture's aspect ratio is cut out of it\n"
+    "  --decode-times     time stamps in decoding order, to test a hub with files that have B-frames\n"
+    "\n"
+    "ESP32 cameras:\n"
+    "  --jpeg             one JPEG per message; obeys start [RESOLUTION] [QUALITY], stop, status, set NAME=VALUE...\n"
+    "                     with resolution quality fps brightness contrast saturation hmirror vflip\n"
+    "  --resolution NAME  until it is told another (VGA):\n"
+    "                     QQVGA QCIF HQVGA 240X240 QVGA CIF HVGA VGA SVGA XGA HD SXGA UXGA FHD P_HD P_3MP QXGA\n"
+    "  --quality N        likewise, 1 (best) to 63 (12)\n"
     "\n"
     "A start_capture from the hub brings its own frame rate, bitrate and aspect ratio; a passed-through\n"
     "file ignores them. At the end of a file the camera waits for the next start, or, with --start, exits.\n"
@@ -67,6 +81,9 @@ enum {
     OPT_RECONNECT,
     OPT_DECODE_TIMES,
     OPT_QUIET,
+    OPT_JPEG,
+    OPT_RESOLUTION,
+    OPT_QUALITY,
 };
 
 static const struct option long_options[] = {
@@ -84,6 +101,9 @@ static const struct option long_options[] = {
     {"reconnect", required_argument, NULL, OPT_RECONNECT},
     {"decode-times", no_argument, NULL, OPT_DECODE_TIMES},
     {"quiet", no_argument, NULL, OPT_QUIET},
+    {"jpeg", no_argument, NULL, OPT_JPEG},
+    {"resolution", required_argument, NULL, OPT_RESOLUTION},
+    {"quality", required_argument, NULL, OPT_QUALITY},
     {0},
 };
 
@@ -128,6 +148,17 @@ static int parse_reconnect(const char *text, struct ch_push_options *out)
     return complain("--reconnect: found '%s', allowed are seconds from 0 to 3600", text);
 }
 
+static int parse_setting(const char *option, enum ch_push_setting setting, const char *text,
+                         struct ch_push_options *out)
+{
+    char allowed[160];
+    out->sensor_named = true;
+    if (ch_push_sensor_set(&out->sensor, setting, text) == 0)
+        return 0;
+    ch_push_sensor_allowed(setting, allowed, sizeof allowed);
+    return complain("%s: found '%s', allowed is %s", option, text, allowed);
+}
+
 static int take_value(int option, const char *text, struct ch_push_options *out)
 {
     int64_t n = 0;
@@ -151,6 +182,8 @@ static int take_value(int option, const char *text, struct ch_push_options *out)
         return rc;
     case OPT_SIZE: return parse_size(text, out);
     case OPT_NAME: return parse_name(text, out);
+    case OPT_RESOLUTION: return parse_setting("--resolution", CH_PUSH_RESOLUTION, text, out);
+    case OPT_QUALITY: return parse_setting("--quality", CH_PUSH_QUALITY, text, out);
     default: return parse_reconnect(text, out);
     }
 }
@@ -171,6 +204,7 @@ static int take_option(int option, const char *word, struct ch_push_options *out
     case OPT_LOOP: out->loop = true; return 0;
     case OPT_DECODE_TIMES: out->decode_times = true; return 0;
     case OPT_QUIET: out->quiet = true; return 0;
+    case OPT_JPEG: out->jpeg = true; return 0;
     default: return take_value(option, optarg, out);
     }
 }
@@ -178,14 +212,32 @@ static int take_option(int option, const char *word, struct ch_push_options *out
 static int take_words(int count, char **words, struct ch_push_options *out)
 {
     const char *why;
+    const char *endpoint = out->jpeg ? CH_PUSH_ESP32S : CH_PUSH_PHONES;
     if (count < 1)
-        return complain("a URL is needed: camhub push ws://HOST:PORT/android-cam/NAME [SOURCE]");
+        return complain("a URL is needed: camhub push%s ws://HOST:PORT%s/NAME [SOURCE]", out->jpeg ? " --jpeg" : "",
+                        endpoint);
     if (count > 2)
         return complain("found '%s' behind URL and SOURCE; no more is allowed", words[2]);
-    if (ch_push_url_parse(words[0], &out->url, &why) < 0)
+    if (ch_push_url_parse(words[0], endpoint, &out->url, &why) < 0)
         return complain("URL: found '%s': %s", words[0], why);
     if (count == 2 && strcmp(words[1], "test") != 0)
         out->source = words[1];
+    return 0;
+}
+
+// What only the other kind of camera has.
+static int check_kind(struct ch_push_options *options)
+{
+    if (!options->jpeg && options->sensor_named)
+        return complain("--resolution and --quality are for JPEG cameras; add --jpeg");
+    if (options->jpeg && (options->bitrate_mbps > 0 || options->width > 0 || options->decode_times))
+        return complain("--bitrate, --size and --decode-times are for H.264 cameras, not for --jpeg");
+    if (options->jpeg && options->fps > CH_PUSH_SENSOR_MAX_FPS)
+        return complain("--fps: found '%d', allowed with --jpeg is 0 to %d", options->fps, CH_PUSH_SENSOR_MAX_FPS);
+    if (options->jpeg && options->fps >= 0)
+        options->sensor.value[CH_PUSH_FPS] = options->fps;
+    if (options->bitrate_mbps == 0)
+        options->bitrate_mbps = CH_COMMAND_DEFAULT_BITRATE;
     return 0;
 }
 
@@ -200,7 +252,8 @@ static int check_names(const struct ch_push_options *options)
 
 enum ch_push_parsed ch_push_options_parse(int argc, char **argv, struct ch_push_options *out)
 {
-    *out = (struct ch_push_options){.fps = -1, .bitrate_mbps = CH_COMMAND_DEFAULT_BITRATE, .reconnect_us = 5000000};
+    *out = (struct ch_push_options){.fps = -1, .reconnect_us = 5000000};
+    ch_push_sensor_init(&out->sensor);
     opterr = 0;
     optind = 0; // glibc: begin anew
     for (;;) {
@@ -214,7 +267,7 @@ enum ch_push_parsed ch_push_options_parse(int argc, char **argv, struct ch_push_
         if (take_option(option, argv[optind - 1], out) < 0)
             return CH_PUSH_WRONG;
     }
-    if (take_words(argc - optind, argv + optind, out) < 0 || check_names(out) < 0)
+    if (check_kind(out) < 0 || take_words(argc - optind, argv + optind, out) < 0 || check_names(out) < 0)
         return CH_PUSH_WRONG;
     return CH_PUSH_GO;
 }

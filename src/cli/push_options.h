@@ -3,6 +3,7 @@
 #define CH_CLI_PUSH_OPTIONS_H
 
 #include "base/text.h"
+#include "cli/push_sensor.h"
 #include "cli/push_url.h"
 
 #include <stdbool.h>
@@ -20,10 +21,13 @@ struct ch_push_options {
     bool start; // begin without being told to
     bool decode_times;
     bool quiet;
-    uint64_t count;             // pictures of each camera; 0: no end
-    unsigned cameras;           // 0: one, named as the URL says
-    char name[CH_NAME_MAX + 1]; // or empty
-    int fps;                    // -1: not given
+    bool jpeg;                    // an ESP32 camera, not a phone
+    bool sensor_named;            // --resolution or --quality was given
+    struct ch_push_sensor sensor; // of such a one, at first
+    uint64_t count;               // pictures of each camera; 0: no end
+    unsigned cameras;             // 0: one, named as the URL says
+    char name[CH_NAME_MAX + 1];   // or empty
+    int fps;                      // -1: not given
     int bitrate_mbps;
     unsigned width, height; // 0, 0: not given
     int64_t reconnect_us;   // 0: do not

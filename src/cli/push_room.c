@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #define DEFAULT_RATE 30u
+#define DEFAULT_JPEG_RATE 10u
 #define DEFAULT_WIDTH 1280
 #define DEFAULT_HEIGHT 720
 #define STAGGER_MS 5u         // between the first connections of two cameras
@@ -32,12 +33,17 @@ __attribute__((format(printf, 2, 3))) static int refuse(int error, const char *f
 
 static int open_file(struct ch_push_room *room, const char *path)
 {
-    int rc = ch_push_file_open(&room->file, path);
+    bool jpeg = room->options->jpeg;
+    char culprit[256];
+    int rc = jpeg ? ch_push_file_open_jpegs(&room->file, path, culprit, sizeof culprit)
+                  : ch_push_file_open(&room->file, path);
+    if (rc == -EBADMSG)
+        return refuse(rc, "%s: %s is no whole JPEG", path, culprit);
     if (rc == -ENODATA)
-        return refuse(rc, "%s: there is no H.264 picture in it", path);
+        return refuse(rc, "%s: there is no %s in it", path, jpeg ? "JPEG" : "H.264 picture");
     if (rc < 0)
         return refuse(rc, "%s: %s", path, strerror(-rc));
-    room->rate_num = room->file.rate_num ? room->file.rate_num : DEFAULT_RATE;
+    room->rate_num = room->file.rate_num ? room->file.rate_num : jpeg ? DEFAULT_JPEG_RATE : DEFAULT_RATE;
     room->rate_den = room->file.rate_num ? room->file.rate_den : 1;
     if (room->options->fps > 0) {
         room->rate_num = (uint32_t)room->options->fps;
@@ -49,23 +55,26 @@ static int open_file(struct ch_push_room *room, const char *path)
 static int find_kind(struct ch_push_room *room)
 {
     const char *path = room->options->source;
+    bool jpeg = room->options->jpeg;
     struct stat st;
     room->kind = CH_PUSH_TEST;
     if (path && stat(path, &st))
         return refuse(-errno, "%s: %s", path, strerror(errno));
     if (path && S_ISCHR(st.st_mode))
         room->kind = CH_PUSH_DEVICE;
-    else if (path && !S_ISREG(st.st_mode))
+    else if (path && !S_ISREG(st.st_mode) && !(jpeg && S_ISDIR(st.st_mode)))
         return refuse(-EINVAL, "%s: neither a file nor a video device", path);
     else if (path)
-        room->kind = ch_push_file_is_h264(path) ? CH_PUSH_THROUGH : CH_PUSH_VIDEO;
+        room->kind =
+            (jpeg ? ch_push_file_is_jpegs(path) : ch_push_file_is_h264(path)) ? CH_PUSH_THROUGH : CH_PUSH_VIDEO;
     if (room->kind == CH_PUSH_THROUGH)
         return open_file(room, path);
     if (!ch_push_ffmpeg_found())
         return refuse(-ENOENT,
                       "cannot run '%s': %s needs ffmpeg (in PATH, or named by FFMPEG_BIN).\n"
-                      "H.264 files (.264, .h264) can be pushed without it.",
-                      ch_push_ffmpeg_name(), path ? path : "the test picture");
+                      "%s can be pushed without it.",
+                      ch_push_ffmpeg_name(), path ? path : "the test picture",
+                      jpeg ? "Files of JPEGs (.mjpeg) and folders of them" : "H.264 files (.264, .h264)");
     return 0;
 }
 
@@ -148,16 +157,17 @@ static const struct ch_push_encoder_events encoder_events = {
 static bool same_values(const struct ch_push_values *a, const struct ch_push_values *b)
 {
     return a->fps == b->fps && a->bitrate_mbps == b->bitrate_mbps && a->aspect_w == b->aspect_w &&
-           a->aspect_h == b->aspect_h;
+           a->aspect_h == b->aspect_h && ch_push_sensor_same(&a->sensor, &b->sensor);
 }
 
 void ch_push_room_join(struct ch_push_room *room, struct ch_push_camera *camera, const struct ch_push_values *values)
 {
     struct ch_push_encoder *encoder = &room->encoder;
-    bool alone = room->camera_count == 1, captured = ch_push_camera_captures(camera);
+    // A phone begins anew when it is told so; an ESP32 goes on if nothing is to change.
+    bool anew = room->camera_count == 1 && !room->options->jpeg && ch_push_camera_captures(camera);
     camera->state = CH_PUSH_WAITING;
     // One start_capture goes to all cameras of a room: only the first of them (re)starts the encoder.
-    if (encoder->wanted && same_values(values, &encoder->values) && !(alone && captured)) {
+    if (encoder->wanted && same_values(values, &encoder->values) && !anew) {
         if (encoder->running)
             ch_push_camera_begin(camera);
         return;

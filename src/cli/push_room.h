@@ -13,7 +13,7 @@ struct ch_push_room {
     struct ch_push_file file;       // of kind CH_PUSH_THROUGH
     struct ch_push_encoder encoder; // of the other kinds
     uint32_t rate_num, rate_den;    // pictures per second of a passed-through file
-    char *capabilities;             // JSON text, owned
+    char *capabilities;             // of a phone, JSON text, owned
     struct ch_push_camera *cameras; // owned
     unsigned camera_count, done;
     bool held;       // the encoder waits for a slow connection

@@ -8,8 +8,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define CAMERA_PATH "/android-cam"
-
 // Only visible ASCII: everything goes into a request head.
 static bool all_visible(const char *text)
 {
@@ -57,18 +55,29 @@ static const char *parse_authority(const char *text, size_t size, struct ch_push
     return NULL;
 }
 
-// Splits the camera's name off.
-static const char *parse_path(const char *path, size_t size, struct ch_push_url *out)
+// True if a path is an endpoint, or a name below it.
+static bool is_below(const char *path, size_t size, const char *endpoint)
 {
-    const size_t known = strlen(CAMERA_PATH);
+    size_t n = strlen(endpoint);
+    return size >= n && strncmp(path, endpoint, n) == 0 && (size == n || path[n] == '/');
+}
+
+// Splits the camera's name off.
+static const char *parse_path(const char *path, size_t size, const char *endpoint, struct ch_push_url *out)
+{
+    const size_t known = strlen(endpoint);
     while (size > 0 && path[size - 1] == '/')
         size--;
     if (size == 0) {
-        path = CAMERA_PATH;
+        path = endpoint;
         size = known;
     }
+    if (strcmp(endpoint, CH_PUSH_ESP32S) != 0 && is_below(path, size, CH_PUSH_ESP32S))
+        return CH_PUSH_ESP32S " is for JPEG cameras; add --jpeg";
+    if (strcmp(endpoint, CH_PUSH_PHONES) != 0 && is_below(path, size, CH_PUSH_PHONES))
+        return CH_PUSH_PHONES " is for H.264 cameras; with --jpeg use " CH_PUSH_ESP32S;
     size_t base = size;
-    if (size > known && strncmp(path, CAMERA_PATH "/", known + 1) == 0) {
+    if (size > known && is_below(path, size, endpoint)) {
         base = known;
         if (!copy(out->name, sizeof out->name, path + known + 1, size - known - 1))
             return "the camera's name is too long";
@@ -76,12 +85,12 @@ static const char *parse_path(const char *path, size_t size, struct ch_push_url 
     return copy(out->path, sizeof out->path, path, base) ? NULL : "the path is too long";
 }
 
-static const char *parse(const char *text, struct ch_push_url *out)
+static const char *parse(const char *text, const char *endpoint, struct ch_push_url *out)
 {
     if (strncasecmp(text, "wss://", 6) == 0)
         return "TLS comes later; use ws://";
     if (strncasecmp(text, "ws://", 5) != 0)
-        return "allowed is ws://HOST:PORT/android-cam/NAME";
+        return "allowed is ws://HOST:PORT/android-cam/NAME, or .../esp/NAME with --jpeg";
     if (!all_visible(text))
         return "blanks, control characters and non-ASCII characters are not allowed";
     if (strchr(text, '#'))
@@ -93,16 +102,16 @@ static const char *parse(const char *text, struct ch_push_url *out)
         return why;
     text += authority;
     size_t path = strcspn(text, "?");
-    why = parse_path(text, path, out);
+    why = parse_path(text, path, endpoint, out);
     if (why)
         return why;
     return copy(out->query, sizeof out->query, text + path, strlen(text + path)) ? NULL : "the query is too long";
 }
 
-int ch_push_url_parse(const char *text, struct ch_push_url *out, const char **why)
+int ch_push_url_parse(const char *text, const char *endpoint, struct ch_push_url *out, const char **why)
 {
     memset(out, 0, sizeof *out);
-    *why = parse(text, out);
+    *why = parse(text, endpoint, out);
     return *why ? -EINVAL : 0;
 }
 

@@ -1,4 +1,4 @@
-// The address of a hub as `camhub push` takes it: ws://HOST[:PORT][/android-cam[/NAME]][?QUERY].
+// The address of a hub as `camhub push` takes it: ws://HOST[:PORT][ENDPOINT[/NAME]][?QUERY].
 #ifndef CH_CLI_PUSH_URL_H
 #define CH_CLI_PUSH_URL_H
 
@@ -15,8 +15,13 @@ struct ch_push_url {
     char query[256];     // with its '?', or empty
 };
 
-// 0, or -EINVAL with *why: what is wrong and what is allowed.
-int ch_push_url_parse(const char *text, struct ch_push_url *out, const char **why);
+// Where cameras connect (wire protocol 1 and 2)
+#define CH_PUSH_PHONES "/android-cam"
+#define CH_PUSH_ESP32S "/esp"
+
+// `endpoint` is one of these: what a URL without a path means. 0, or -EINVAL with *why: what is wrong and what is
+// allowed. The other endpoint is wrong, any other path is taken as it is.
+int ch_push_url_parse(const char *text, const char *endpoint, struct ch_push_url *out, const char **why);
 
 // What a camera asks for: path, name (its own, or the URL's if NULL), query.
 #define CH_PUSH_TARGET_BYTES 1100

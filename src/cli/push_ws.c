@@ -185,14 +185,15 @@ int ch_push_ws_send_unit(struct ch_push_ws *ws, const struct ch_camera_header *h
 {
     if (ws->state != STATE_OPEN)
         return 0;
-    struct message *message = message_new(ws, CH_WS_MAX_HEAD + CH_CAMERA_HEADER_BYTES);
+    size_t header_bytes = header ? CH_CAMERA_HEADER_BYTES : 0;
+    struct message *message = message_new(ws, CH_WS_MAX_HEAD + header_bytes);
     if (!message)
         return -ENOMEM;
-    size_t n =
-        ch_ws_write_head(message->own, CH_WS_BINARY, CH_CAMERA_HEADER_BYTES + (uint64_t)payload->size, payload->mask);
-    ch_camera_write_header(header, message->own + n);
-    ch_ws_mask(message->own + n, CH_CAMERA_HEADER_BYTES, payload->mask, 0);
-    message->own_bytes = message->bytes = n + CH_CAMERA_HEADER_BYTES;
+    size_t n = ch_ws_write_head(message->own, CH_WS_BINARY, header_bytes + (uint64_t)payload->size, payload->mask);
+    if (header)
+        ch_camera_write_header(header, message->own + n);
+    ch_ws_mask(message->own + n, header_bytes, payload->mask, 0);
+    message->own_bytes = message->bytes = n + header_bytes;
     message->payload = ch_push_payload_ref(payload);
     message_send(message);
     return 0;

@@ -1,4 +1,4 @@
-// A WebSocket client on a libuv loop: what a phone's connection to the hub is.
+// A WebSocket client on a libuv loop: what a camera's connection to the hub is.
 //
 // One object lives through many connections: ch_push_ws_open, ..., `closed`, ch_push_ws_open again.
 // Every step has a time limit: 5 s for each address of the host, 10 s for the handshake, 5 s for the
@@ -69,7 +69,7 @@ bool ch_push_ws_is_open(const struct ch_push_ws *ws); // between `opened` and th
 
 // Both do nothing (0) unless the connection is open; otherwise 0 or -ENOMEM.
 int ch_push_ws_send_text(struct ch_push_ws *ws, const char *text);
-// One binary message: the camera's header, then the payload, of which it takes a reference of its own.
+// One binary message: the camera's header (NULL: none), then the payload, of which it takes a reference of its own.
 int ch_push_ws_send_unit(struct ch_push_ws *ws, const struct ch_camera_header *header, struct ch_push_payload *payload);
 size_t ch_push_ws_unsent(const struct ch_push_ws *ws);
 

@@ -1,17 +1,15 @@
 // camhub serve: options, signals, and the words on the screen; the hub itself is in src/app.
 #include "app/hub.h"
 #include "app/operator.h"
+#include "base/addresses.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/cli.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
-#include <ifaddrs.h>
 #include <malloc.h>
-#include <net/if.h>
 #include <qrencode.h>
 #include <signal.h>
 #include <stdio.h>
@@ -149,23 +147,6 @@ static int read_options(struct ch_options *options, int argc, char **argv)
 
 // --- where to go ---
 
-// The first address by which other machines reach this one, else the loopback address.
-static void own_address(char out[INET_ADDRSTRLEN])
-{
-    strcpy(out, "127.0.0.1");
-    struct ifaddrs *all;
-    if (getifaddrs(&all) < 0)
-        return;
-    for (struct ifaddrs *one = all; one; one = one->ifa_next) {
-        if (!one->ifa_addr || one->ifa_addr->sa_family != AF_INET || (one->ifa_flags & IFF_LOOPBACK) ||
-            !(one->ifa_flags & IFF_UP))
-            continue;
-        inet_ntop(AF_INET, &((struct sockaddr_in *)one->ifa_addr)->sin_addr, out, INET_ADDRSTRLEN);
-        break;
-    }
-    freeifaddrs(all);
-}
-
 static bool dark(const QRcode *code, int x, int y)
 {
     if (x < 0 || y < 0 || x >= code->width || y >= code->width)
@@ -192,19 +173,21 @@ static void print_qr(const char *text)
 
 static void print_welcome(const struct ch_hub *hub)
 {
-    char address[INET_ADDRSTRLEN], url[128];
+    char addresses[CH_ADDRESSES_MAX][CH_ADDRESS_BYTES], place[CH_ADDRESS_BYTES + 16], url[CH_ADDRESS_BYTES + 64];
     const char *host = hub->options.host;
-    own_address(address);
-    if (strcmp(host, "0.0.0.0") != 0 && strcmp(host, "::") != 0)
-        snprintf(address, sizeof address, "%s", host);
-    snprintf(url, sizeof url, "ws://%s:%u/android-cam", address, hub->port);
+    ch_own_addresses(host, addresses);
+    bool bracketed = strchr(addresses[0], ':') != NULL; // RFC 3986 3.2.2
+    snprintf(place, sizeof place, "%s%s%s:%u", bracketed ? "[" : "", addresses[0], bracketed ? "]" : "", hub->port);
+    snprintf(url, sizeof url, "ws://%s/android-cam", place);
     ch_log_info("listening on %s:%u", host, hub->port);
     if (!isatty(STDOUT_FILENO))
         return;
-    printf("\n  Cameras connect to  %s\n"
+    printf("\n  Console             http://%s/\n"
+           "  Phones connect to   %s\n"
+           "  ESP32 cameras to    ws://%s/esp\n"
            "  Recordings go to    %s\n"
            "  A demo camera       camhub push --start ws://127.0.0.1:%u/android-cam/demo\n\n",
-           url, hub->options.recordings, hub->port);
+           place, url, place, hub->options.recordings, hub->port);
     print_qr(url);
     puts("\n  Type start, stop, status, help or quit.\n");
     fflush(stdout);
@@ -244,8 +227,8 @@ static void on_quit(void *context)
 static void on_stopped(struct ch_hub *hub)
 {
     struct serve *serve = (struct serve *)hub;
-    if (hub->works > 0) { // a recovery that takes longer than we may: it can be broken off anywhere
-        ch_log_info("all sessions are finished; a recovery goes on at the next start");
+    if (hub->works > 0) { // a recovery, or a disk that does not answer: it can be broken off anywhere
+        ch_log_info("all sessions are finished; what else was being done goes on at the next start");
         _exit(CH_EXIT_OK);
     }
     ch_operator_stop(serve->operator);

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -17,7 +18,10 @@
 struct ch_conn_block {
     struct ch_conn_block *next;
     size_t size, sent;
-    uint8_t data[];
+    const uint8_t *data; // `copy`, or memory of somebody who is told by `release`
+    void (*release)(void *context);
+    void *context;
+    uint8_t copy[];
 };
 
 // A read of fewer bytes than this asks for little by design (a frame's head); more may well be waiting.
@@ -28,7 +32,8 @@ static void on_poll(uv_poll_t *poll, int status, int events);
 // Tells the kernel what we wait for, if that changed.
 static void watch(struct ch_conn *conn)
 {
-    int want = (conn->reading && !conn->read_ended ? UV_READABLE : 0) | (conn->out_first ? UV_WRITABLE : 0);
+    int want =
+        (conn->reading && !conn->read_ended ? UV_READABLE : 0) | (conn->out_first || conn->want_room ? UV_WRITABLE : 0);
     if (conn->closing || want == conn->watched)
         return;
     conn->watched = want;
@@ -120,15 +125,29 @@ static void read_some(struct ch_conn *conn)
 
 // --- writing ---
 
+static void note_out(struct ch_conn *conn, const struct ch_conn_block *block, size_t gone)
+{
+    conn->out_bytes -= gone;
+    if (!block->release)
+        conn->out_copied -= gone;
+}
+
+static void drop_block(struct ch_conn *conn)
+{
+    struct ch_conn_block *block = conn->out_first;
+    conn->out_first = block->next;
+    note_out(conn, block, block->size - block->sent);
+    if (!conn->out_first)
+        conn->out_last = &conn->out_first;
+    if (block->release)
+        block->release(block->context);
+    free(block);
+}
+
 static void drop_blocks(struct ch_conn *conn)
 {
-    while (conn->out_first) {
-        struct ch_conn_block *next = conn->out_first->next;
-        free(conn->out_first);
-        conn->out_first = next;
-    }
-    conn->out_last = &conn->out_first;
-    conn->out_bytes = 0;
+    while (conn->out_first)
+        drop_block(conn);
 }
 
 static void write_some(struct ch_conn *conn)
@@ -147,66 +166,104 @@ static void write_some(struct ch_conn *conn)
             return;
         }
         block->sent += (size_t)n;
-        conn->out_bytes -= (size_t)n;
+        note_out(conn, block, (size_t)n);
         conn->out_total += (uint64_t)n;
-        if (block->sent < block->size)
-            continue;
-        conn->out_first = block->next;
-        if (!conn->out_first)
-            conn->out_last = &conn->out_first;
-        free(block);
+        if (block->sent == block->size)
+            drop_block(conn);
     }
+    conn->want_room = false;
     watch(conn);
     conn->ops->drained(conn);
 }
 
-static int queue_rest(struct ch_conn *conn, const struct iovec *iov, size_t count, size_t skip, size_t rest)
+static void append_block(struct ch_conn *conn, struct ch_conn_block *block)
+{
+    *conn->out_last = block;
+    conn->out_last = &block->next;
+    conn->out_bytes += block->size;
+    watch(conn);
+}
+
+static int queue_copy(struct ch_conn *conn, const struct iovec *iov, size_t count, size_t skip, size_t rest)
 {
     struct ch_conn_block *block = malloc(sizeof *block + rest);
     if (!block)
         return -ENOMEM;
-    *block = (struct ch_conn_block){.size = rest};
+    *block = (struct ch_conn_block){.size = rest, .data = block->copy};
     size_t at = 0;
     for (size_t i = 0; i < count; i++) {
         size_t from = skip < iov[i].iov_len ? skip : iov[i].iov_len;
-        memcpy(block->data + at, (const uint8_t *)iov[i].iov_base + from, iov[i].iov_len - from);
+        if (iov[i].iov_len > from) // an empty vector may point nowhere
+            memcpy(block->copy + at, (const uint8_t *)iov[i].iov_base + from, iov[i].iov_len - from);
         at += iov[i].iov_len - from;
         skip -= from;
     }
-    *conn->out_last = block;
-    conn->out_last = &block->next;
-    conn->out_bytes += rest;
-    watch(conn);
+    conn->out_copied += rest;
+    append_block(conn, block);
     return 0;
+}
+
+ssize_t ch_conn_try_send(struct ch_conn *conn, const struct iovec *iov, size_t count)
+{
+    if (conn->closing)
+        return -EPIPE;
+    if (conn->out_first)
+        return 0;
+    union {
+        const struct iovec *in;
+        struct iovec *out;
+    } cast = {.in = iov};
+    struct msghdr message = {.msg_iov = cast.out, .msg_iovlen = count < IOV_MAX ? count : IOV_MAX};
+    ssize_t n;
+    do // most have one piece only, and a plain send is a little cheaper
+        n = count == 1 ? send(conn->fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL)
+                       : sendmsg(conn->fd, &message, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
+    conn->out_total += (uint64_t)n;
+    return n;
+}
+
+int ch_conn_queue(struct ch_conn *conn, const void *data, size_t size, void (*release)(void *context), void *context)
+{
+    struct ch_conn_block *block = conn->closing ? NULL : malloc(sizeof *block);
+    if (!block) {
+        release(context);
+        return conn->closing ? -EPIPE : -ENOMEM;
+    }
+    *block = (struct ch_conn_block){.size = size, .data = data, .release = release, .context = context};
+    append_block(conn, block);
+    return 0;
+}
+
+void ch_conn_want_room(struct ch_conn *conn)
+{
+    conn->want_room = true;
+    watch(conn);
+}
+
+void ch_conn_limit_unsent(struct ch_conn *conn, int bytes)
+{
+    setsockopt(conn->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
 }
 
 int ch_conn_send(struct ch_conn *conn, const struct iovec *iov, size_t count, size_t max_queued)
 {
     if (conn->closing)
         return -EPIPE;
-    size_t total = 0, sent = 0;
+    size_t total = 0;
     for (size_t i = 0; i < count; i++)
         total += iov[i].iov_len;
-    if (!conn->out_first) {
-        union {
-            const struct iovec *in;
-            struct iovec *out;
-        } cast = {.in = iov};
-        struct msghdr message = {.msg_iov = cast.out, .msg_iovlen = count};
-        ssize_t n;
-        do
-            n = sendmsg(conn->fd, &message, MSG_NOSIGNAL);
-        while (n < 0 && errno == EINTR);
-        if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
-            return -errno;
-        sent = n > 0 ? (size_t)n : 0;
-        conn->out_total += sent;
-    }
-    if (sent == total)
+    ssize_t sent = ch_conn_try_send(conn, iov, count);
+    if (sent < 0)
+        return (int)sent;
+    size_t rest = total - (size_t)sent;
+    if (rest == 0)
         return 0;
-    if (conn->out_bytes + total - sent > max_queued)
+    if (conn->out_copied + rest > max_queued)
         return -ENOBUFS;
-    return queue_rest(conn, iov, count, sent, total - sent);
+    return queue_copy(conn, iov, count, (size_t)sent, rest);
 }
 
 void ch_conn_shutdown(struct ch_conn *conn)

@@ -24,7 +24,7 @@ struct ch_conn_ops {
     int (*got)(struct ch_conn *conn, size_t size);
     // The peer will send no more (`error` 0), or the connection broke (negative errno).
     void (*ended)(struct ch_conn *conn, int error);
-    // Everything queued is with the kernel.
+    // Everything queued is with the kernel; or there is room again, where that was wanted.
     void (*drained)(struct ch_conn *conn);
     void (*closed)(struct ch_conn *conn);
 };
@@ -32,16 +32,19 @@ struct ch_conn_ops {
 struct ch_conn_block; // a queued piece of output
 
 struct ch_conn {
+    // What sending looks at comes first: one picture goes to thousands of connections.
     const struct ch_conn_ops *ops;
     void *owner;
-    uv_poll_t poll;
     int fd;
-    bool reading, read_ended, closing;
+    bool reading, read_ended, closing, want_room;
     int watched; // UV_READABLE | UV_WRITABLE
     struct ch_conn_block *out_first, **out_last;
-    size_t out_bytes; // queued, not with the kernel
-    uint64_t in_total, out_total;
+    size_t out_bytes;  // queued, not with the kernel
+    size_t out_copied; // of those in copies of ours
+    uint64_t out_total;
+    uint64_t in_total;
     int64_t last_in_us; // monotonic, when the last bytes came
+    uv_poll_t poll;
     char peer[64];      // "192.0.2.7:41234" or "[2001:db8::1]:41234"
     char peer_name[64]; // as part of a file name: "192.0.2.7_41234", colons become '-'
 };
@@ -50,10 +53,21 @@ struct ch_conn {
 int ch_conn_open(struct ch_conn *conn, uv_loop_t *loop, int fd, const struct ch_conn_ops *ops, void *owner);
 // Stops or resumes reading; while stopped, the kernel's buffers fill up and TCP pushes back.
 void ch_conn_read(struct ch_conn *conn, bool on);
-// Sends now what the socket takes and queues a copy of the rest. 0, -ENOBUFS if the queue would pass
+// Sends now what the socket takes and queues a copy of the rest. 0, -ENOBUFS if the queue's copies would pass
 // max_queued bytes (nothing is queued then, but part may have been sent: give the connection up),
 // -ENOMEM, or the socket's error.
 int ch_conn_send(struct ch_conn *conn, const struct iovec *iov, size_t count, size_t max_queued);
+// Sends now what the socket takes, and nothing behind bytes that are queued. Bytes taken (0: none now), or a
+// negative errno.
+ssize_t ch_conn_try_send(struct ch_conn *conn, const struct iovec *iov, size_t count);
+// Queues bytes that stay where they are until `release` is called: sent, or the connection closed; or at once
+// if it fails. 0, -EPIPE or -ENOMEM.
+int ch_conn_queue(struct ch_conn *conn, const void *data, size_t size, void (*release)(void *context), void *context);
+// `drained` will be called when the socket takes bytes again, whether or not anything is queued.
+void ch_conn_want_room(struct ch_conn *conn);
+// The kernel takes no more than about so many bytes that are not yet on the wire: for peers that may stop
+// reading, and would rather skip than read old bytes later.
+void ch_conn_limit_unsent(struct ch_conn *conn, int bytes);
 // No more will be sent once the queue is empty (TCP FIN).
 void ch_conn_shutdown(struct ch_conn *conn);
 void ch_conn_close(struct ch_conn *conn);

@@ -124,7 +124,7 @@ static void stop_lane(struct lane *lane)
     pthread_mutex_destroy(&lane->lock);
 }
 
-int ch_disk_start(struct ch_disk **out, uv_loop_t *loop)
+int ch_disk_start(struct ch_disk **out, uv_loop_t *loop, unsigned lanes)
 {
     struct ch_disk *disk = calloc(1, sizeof *disk);
     if (!disk)
@@ -138,7 +138,7 @@ int ch_disk_start(struct ch_disk **out, uv_loop_t *loop)
     pthread_mutex_init(&disk->lock, NULL);
     pthread_cond_init(&disk->finished, NULL);
     take_all(&disk->done);
-    for (; rc == 0 && disk->started < CH_DISK_LANES; disk->started += rc == 0)
+    for (; rc == 0 && disk->started < lanes; disk->started += rc == 0)
         rc = start_lane(disk, &disk->lanes[disk->started]);
     if (rc < 0)
         ch_disk_stop(&disk);
@@ -149,7 +149,7 @@ int ch_disk_start(struct ch_disk **out, uv_loop_t *loop)
 unsigned ch_disk_enter_lane(struct ch_disk *disk)
 {
     unsigned best = 0;
-    for (unsigned i = 1; i < CH_DISK_LANES; i++)
+    for (unsigned i = 1; i < disk->started; i++)
         if (disk->lanes[i].users < disk->lanes[best].users)
             best = i;
     disk->lanes[best].users++;

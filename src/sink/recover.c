@@ -3,8 +3,9 @@
 //
 //   look         what is there, and does it need anything?
 //   match        index and MP4 fragments into one list of entries (recover_match.c)
-//   agree        where the messages lie in stream.h264 (recover_h264.c); what one file lost, the other makes
-//                good (recover_exchange.c); or all from stream.h264 alone (recover_bare.c)
+//   agree        where the messages lie in stream.h264 (recover_place.c, recover_h264.c); what one file lost, the
+//                other makes good (recover_exchange.c); or all from stream.h264 alone (recover_bare.c)
+//   pictures     instead of both, of a JPEG camera: index and stream.mjpeg (recover_jpeg.c)
 //   index        written and synced, only where it differs (recover_end.c, as the rest)
 //   parts        finished in place, as the writer does it
 //   session.json last, in one step: with it the session is finished
@@ -12,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "sink/jpeg_reader.h"
 #include "sink/part.h"
 #include "sink/recover_internal.h"
 #include "sink/session_json.h"
@@ -109,13 +111,7 @@ static bool is_stillborn(int dir, const char *id)
 static bool holds_session(int dir, const char *id, bool report)
 {
     return report || exists(dir, "frames.idx") || exists(dir, "stream.mp4") || exists(dir, "stream.h264") ||
-           is_stillborn(dir, id);
-}
-
-static bool is_finished(const json_t *session)
-{
-    const char *state = json_string_value(json_object_get(session, "state"));
-    return state && strcmp(state, "finished") == 0;
+           exists(dir, "stream.mjpeg") || is_stillborn(dir, id);
 }
 
 static bool listed_as_damaged(const json_t *session, const char *name)
@@ -187,12 +183,12 @@ static int look(int dir, const char *id, bool by_hand, json_t **session)
         return -ENOENT;
     if (!*session && is_of_later_format(dir))
         return -ENOTSUP;
-    if (!*session && !exists(dir, "frames.idx") && is_foreign_video(dir))
+    if (!*session && !exists(dir, "frames.idx") && !exists(dir, "stream.mjpeg") && is_foreign_video(dir))
         return -ENOENT;
-    bool indexed = !by_hand || exists(dir, "frames.idx");
-    if (is_finished(*session) && indexed && !any_part_unfinished(dir, *session, by_hand))
-        return -EALREADY;
-    return 0;
+    if (!ch_session_json_finished(*session) || (by_hand && !exists(dir, "frames.idx")))
+        return 0;
+    bool in_parts = ch_session_json_kind(*session) == CH_SESSION_H264; // a JPEG camera's MP4 is made from the rest
+    return in_parts && any_part_unfinished(dir, *session, by_hand) ? 0 : -EALREADY;
 }
 
 bool ch_recover_needed(int root, const char *id)
@@ -207,31 +203,51 @@ bool ch_recover_needed(int root, const char *id)
     return rc == 0;
 }
 
-static void open_numbered(int dir, const char *stem, const char *extension, struct ch_recover_file *files)
+bool ch_recover_film_missing(int root, const char *id)
 {
+    int dir = open_folder(root, id);
+    if (dir < 0)
+        return false;
+    json_t *session = ch_session_json_read(dir);
+    bool missing = ch_jpeg_film_missing(dir, session);
+    json_decref(session);
+    close(dir);
+    return missing;
+}
+
+// 0, or the error of the first file that is there and cannot be opened.
+static int open_numbered(int dir, const char *stem, const char *extension, struct ch_recover_file *files)
+{
+    int rc = 0;
     for (unsigned number = 1; number < CH_RECOVER_FILES; number++) {
         char name[40];
         ch_recover_name(stem, extension, number, name);
         files[number].fd = open_file(dir, name, O_RDWR);
+        int error = errno;
+        if (files[number].fd < 0 && rc == 0 && exists(dir, name))
+            rc = -error;
         int64_t bytes = files[number].fd >= 0 ? ch_file_size(files[number].fd) : 0;
         files[number].bytes = bytes > 0 ? (uint64_t)bytes : 0;
     }
+    return rc;
 }
 
-static void open_files(struct ch_recovery *r)
+static int open_files(struct ch_recovery *r)
 {
+    bool jpeg = r->kind == CH_SESSION_JPEG;
     open_numbered(r->dir, "frames", "idx", r->index);
-    open_numbered(r->dir, "stream", "h264", r->h264);
+    int rc = open_numbered(r->dir, "stream", jpeg ? "mjpeg" : "h264", r->raw);
     for (unsigned number = 1; number < CH_RECOVER_FILES; number++) {
         ch_part_name(number, r->parts[number].name);
-        r->parts[number].fd = open_file(r->dir, r->parts[number].name, O_RDWR);
+        r->parts[number].fd = jpeg ? -1 : open_file(r->dir, r->parts[number].name, O_RDWR);
     }
+    return jpeg ? rc : 0; // of H.264 cameras the MP4 has the pictures too
 }
 
 static void close_files(struct ch_recovery *r)
 {
     for (unsigned number = 1; number < CH_RECOVER_FILES; number++) {
-        int fds[3] = {r->index[number].fd, r->h264[number].fd, r->parts[number].fd};
+        int fds[3] = {r->index[number].fd, r->raw[number].fd, r->parts[number].fd};
         for (int i = 0; i < 3; i++)
             if (fds[i] >= 0)
                 close(fds[i]);
@@ -279,11 +295,11 @@ static void find_start(struct ch_recovery *r)
 
 // --- all of it ---
 
-// stream.h264 ends where its last message does.
+// stream.h264 or stream.mjpeg ends where its last message does.
 static int cut_messages(struct ch_recovery *r)
 {
     for (unsigned number = 1; number < CH_RECOVER_FILES; number++) {
-        struct ch_recover_file *file = &r->h264[number];
+        struct ch_recover_file *file = &r->raw[number];
         if (file->fd < 0)
             continue;
         if (r->place.broken && number > r->place.file && file->items == 0) {
@@ -320,8 +336,8 @@ static bool is_bare(const struct ch_recovery *r)
             return false;
     uint64_t known = 0, bytes = 0;
     for (unsigned number = 1; number < CH_RECOVER_FILES; number++) {
-        known += r->h264[number].end;
-        bytes += r->h264[number].bytes;
+        known += r->raw[number].end;
+        bytes += r->raw[number].bytes;
     }
     return bytes > 0 && known < bytes / 2;
 }
@@ -332,7 +348,7 @@ static int agree(struct ch_recovery *r)
     int rc = ch_recover_check_parts(r);
     if (rc == 0)
         rc = ch_recover_align_messages(r);
-    if (rc == 0 && r->place.file > 0 && !r->place.broken && r->place.at < r->h264[r->place.file].bytes)
+    if (rc == 0 && r->place.file > 0 && !r->place.broken && r->place.at < r->raw[r->place.file].bytes)
         rc = ch_recover_take_rest(r);
     if (rc == 0)
         rc = ch_recover_refill_parts(r);
@@ -348,31 +364,56 @@ static void unlink_temporaries(struct ch_recovery *r)
             unlinkat(r->dir, r->parts[number].name, 0);
 }
 
-// The entries, and stream.h264 and the MP4 parts as they belong to them; synced.
+static int gather_h264(struct ch_recovery *r)
+{
+    int rc = ch_recover_match_parts(r);
+    if (rc == 0)
+        rc = ch_recover_place_messages(r);
+    if (rc == 0)
+        rc = is_bare(r) ? ch_recover_bare(r) : agree(r);
+    return rc;
+}
+
+// The entries, and the other files as they belong to them; synced.
 static int gather(struct ch_recovery *r)
 {
     int rc = ch_recover_load_index(r);
     find_start(r);
     if (rc == 0)
-        rc = ch_recover_match_parts(r);
-    if (rc == 0)
-        rc = ch_recover_place_messages(r);
-    if (rc == 0)
-        rc = is_bare(r) ? ch_recover_bare(r) : agree(r);
+        rc = r->kind == CH_SESSION_JPEG ? ch_recover_place_jpegs(r) : gather_h264(r);
     if (rc == 0)
         rc = cut_messages(r);
     return rc < 0 ? rc : sync_parts(r);
 }
 
+// As session.json says; where there is none, by the files.
+static enum ch_session_kind find_kind(const struct ch_recovery *r)
+{
+    if (r->session)
+        return ch_session_json_kind(r->session);
+    if (exists(r->dir, "stream.mjpeg"))
+        return CH_SESSION_JPEG;
+    struct ch_record record = {0};
+    uint8_t first[CH_INDEX_RECORD_BYTES];
+    int fd = open_file(r->dir, "frames.idx", O_RDONLY);
+    bool read = fd >= 0 && ch_file_read_at(fd, first, sizeof first, CH_INDEX_HEADER_BYTES) == 0 &&
+                ch_index_read_record(first, &record) == 0;
+    if (fd >= 0)
+        close(fd);
+    return read && (record.flags & CH_FRAME_JPEG) ? CH_SESSION_JPEG : CH_SESSION_H264;
+}
+
 static int recover(struct ch_recovery *r, struct ch_session_summary *summary)
 {
-    r->was_finished = is_finished(r->session);
+    r->kind = find_kind(r);
+    r->was_finished = ch_session_json_finished(r->session);
     const char *verdict = json_string_value(json_object_get(r->session, "verdict"));
     const char *reason = json_string_value(json_object_get(r->session, "reason"));
     if (r->was_finished && verdict && strcmp(verdict, "damaged") == 0)
         ch_recover_note_damage(r, "%s", reason ? reason : "damaged");
-    open_files(r);
-    int rc = gather(r);
+    int rc = open_files(r);
+    if (rc == 0)
+        rc = gather(r);
     if (rc == 0)
         rc = ch_recover_conclude(r, summary);
     if (rc < 0)

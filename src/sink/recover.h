@@ -10,11 +10,15 @@
 bool ch_recover_needed(int root, const char *id);
 
 // Ends the session; also takes up finished ones that lack their index or have a damaged part. Cuts torn tails,
-// finishes every MP4 part in place, makes index, MP4s and stream.h264 agree, writes session.json with verdict
-// `recovered` (or `damaged`, if something had to be given up that was once written whole). What cannot be read is
-// left, or put aside. Running it twice changes nothing more.
+// finishes every MP4 part in place, makes index, MP4s and stream.h264 agree (of a JPEG camera index and stream.mjpeg),
+// writes session.json with verdict `recovered` (or `damaged`, if something had to be given up that was once written
+// whole). What cannot be read is left, or put aside. Running it twice changes nothing more. A JPEG camera's film is not
+// made here, and not listed any more.
 // 0 and a summary; -EALREADY if nothing was to be done; -ENOENT if there is no session; -EBUSY while it is being
 // recorded (its folder is locked, flock(2)); -ENOTSUP if a later version wrote it; or a negative errno.
 int ch_recover_session(int root, const char *id, struct ch_session_summary *summary);
+
+// True if the folder holds a finished session of a JPEG camera whose film is missing.
+bool ch_recover_film_missing(int root, const char *id);
 
 #endif

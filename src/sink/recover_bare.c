@@ -197,7 +197,7 @@ static int take_unit(struct bare *bare, const uint8_t *data, const struct ch_h26
     frame->payload_bytes = (uint32_t)au->bytes;
     frame->number = r->count;
     int rc = ch_assembler_take(bare->assembler, frame);
-    struct ch_entry entry = {.h264 = (uint8_t)bare->file, .h264_offset = bare->at, .fresh = true};
+    struct ch_entry entry = {.raw = (uint8_t)bare->file, .raw_offset = bare->at, .fresh = true};
     entry.record.arrival_us = r->started_us;
     if (rc == 0)
         rc = write_picture(bare, frame, au, &entry.record);
@@ -236,7 +236,7 @@ static void give_times(struct bare *bare)
 
 static int take_file(struct bare *bare, unsigned number)
 {
-    struct ch_recover_file *file = &bare->r->h264[number];
+    struct ch_recover_file *file = &bare->r->raw[number];
     size_t before = bare->r->count;
     bare->file = number;
     bare->at = 0;
@@ -276,7 +276,7 @@ int ch_recover_bare(struct ch_recovery *r)
     r->place.broken = false;
     int rc = bare.assembler ? 0 : -ENOMEM;
     for (unsigned number = 1; number < CH_RECOVER_FILES && rc == 0; number++)
-        if (r->h264[number].fd >= 0)
+        if (r->raw[number].fd >= 0)
             rc = take_file(&bare, number);
     if (rc == 0)
         give_times(&bare);
@@ -290,7 +290,7 @@ int ch_recover_bare(struct ch_recovery *r)
 
 int ch_recover_take_rest(struct ch_recovery *r)
 {
-    struct ch_recover_file *file = &r->h264[r->place.file];
+    struct ch_recover_file *file = &r->raw[r->place.file];
     struct units units;
     int rc = units_init(&units, file->fd, r->place.at);
     const uint8_t *data;
@@ -306,8 +306,8 @@ int ch_recover_take_rest(struct ch_recovery *r)
         rc = 0;
         if (units.end && units.from == units.filled)
             break; // the last one may be torn
-        entry.h264 = (uint8_t)r->place.file;
-        entry.h264_offset = r->place.at;
+        entry.raw = (uint8_t)r->place.file;
+        entry.raw_offset = r->place.at;
         entry.record.flags = CH_FRAME_REBUILT | (au.picture ? CH_FRAME_PICTURE : CH_FRAME_PARAMETERS);
         entry.record.payload_bytes = (uint32_t)au.bytes;
         entry.record.hash = ch_payload_hash(data, au.bytes);

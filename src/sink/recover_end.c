@@ -5,6 +5,7 @@
 #include "sink/part.h"
 #include "sink/recover_internal.h"
 #include "sink/session_json.h"
+#include "sink/thumbnail.h"
 
 #include <errno.h>
 #include <openssl/evp.h>
@@ -15,17 +16,34 @@
 
 // --- records ---
 
+// A JPEG camera's pictures are in stream.mjpeg or nowhere.
+static void settle_jpegs(struct ch_recovery *r)
+{
+    bool any_raw = false, more = false;
+    for (unsigned number = 1; number < CH_RECOVER_FILES; number++)
+        any_raw |= r->raw[number].fd >= 0;
+    if (!any_raw && r->count > 0)
+        ch_recover_note_damage(r, "stream.mjpeg is not there");
+    for (size_t i = r->count; i-- > 0;) {
+        r->entries[i].dropped = r->entries[i].raw == 0;
+        if (r->entries[i].dropped && more)
+            ch_recover_note_damage(r, "pictures in the midst of stream.mjpeg are lost");
+        more |= !r->entries[i].dropped;
+    }
+    ch_recover_compact(r);
+}
+
 // What each entry still has decides what its record says; those with nothing go.
 static void settle_entries(struct ch_recovery *r)
 {
-    bool any_h264 = false, more = false, more_of[CH_RECOVER_FILES] = {false};
+    bool any_raw = false, more = false, more_of[CH_RECOVER_FILES] = {false};
     for (unsigned number = 1; number < CH_RECOVER_FILES; number++)
-        any_h264 |= r->h264[number].fd >= 0;
+        any_raw |= r->raw[number].fd >= 0;
     for (size_t i = r->count; i-- > 0;) {
         struct ch_entry *entry = &r->entries[i];
         struct ch_record *record = &entry->record;
         bool was_in_mp4 = record->part > 0;
-        entry->dropped = !entry->in_mp4 && entry->h264 == 0 && (any_h264 || was_in_mp4);
+        entry->dropped = !entry->in_mp4 && entry->raw == 0 && (any_raw || was_in_mp4);
         bool torn_out = was_in_mp4 && !entry->in_mp4 && more_of[record->part]; // not at the end of its file
         if ((entry->dropped && more && was_in_mp4) || torn_out)
             ch_recover_note_damage(r, "pictures in the midst of %s are lost", r->parts[record->part].name);
@@ -224,6 +242,7 @@ struct file_list {
 
 static void list_files(const struct ch_recovery *r, struct file_list *list)
 {
+    bool jpeg = r->kind == CH_SESSION_JPEG;
     for (unsigned number = 1; number < CH_RECOVER_FILES; number++) {
         const struct ch_recover_part *part = &r->parts[number];
         if (part->fd < 0)
@@ -239,14 +258,16 @@ static void list_files(const struct ch_recovery *r, struct file_list *list)
         ch_part_name(number, file->name);
     }
     for (unsigned number = 1; number < CH_RECOVER_FILES; number++) {
-        const struct ch_recover_file *h264 = &r->h264[number];
-        if (h264->fd < 0)
+        const struct ch_recover_file *raw = &r->raw[number];
+        if (raw->fd < 0)
             continue;
         struct ch_session_file *file = &list->files[list->count++];
-        *file = (struct ch_session_file){
-            .kind = CH_FILE_H264, .bytes = h264->end, .frames = h264->items, .damaged = h264->damaged};
+        *file = (struct ch_session_file){.kind = jpeg ? CH_FILE_MJPEG : CH_FILE_H264,
+                                         .bytes = raw->end,
+                                         .frames = raw->items,
+                                         .damaged = raw->damaged};
         char name[40];
-        ch_recover_name("stream", "h264", number, name);
+        ch_recover_name("stream", jpeg ? "mjpeg" : "h264", number, name);
         memcpy(file->name, name, sizeof file->name);
     }
 }
@@ -288,8 +309,9 @@ static int write_report(struct ch_recovery *r, const struct ch_report *report, c
     if (!session)
         return -ENOMEM;
     const char *end_reason = json_string_value(json_object_get(r->session, "end_reason"));
-    summary->verdict = ch_session_judge(report, true, r->damage[0], r->damage, summary->reason);
+    summary->verdict = ch_session_judge(r->kind, report, true, r->damage[0], r->damage, summary->reason);
     struct ch_session_facts facts = {
+        .kind = r->kind,
         .id = r->id,
         .end_reason = r->was_finished && end_reason ? end_reason : "interrupted",
         .verdict = summary->verdict,
@@ -313,6 +335,7 @@ static int write_report(struct ch_recovery *r, const struct ch_report *report, c
 
 static void summarise(const struct ch_recovery *r, const struct ch_report *report, struct ch_session_summary *summary)
 {
+    summary->kind = r->kind;
     snprintf(summary->id, sizeof summary->id, "%s", r->id);
     summary->frames = report->frames;
     summary->missing = report->sequence.missing;
@@ -325,6 +348,19 @@ static void summarise(const struct ch_recovery *r, const struct ch_report *repor
         }
 }
 
+// The first picture's, where there is none. Nothing depends on it: a failure is no one's concern.
+static void make_thumbnail(const struct ch_recovery *r)
+{
+    size_t i = 0;
+    while (i < r->count && !(r->entries[i].record.flags & CH_FRAME_PICTURE))
+        i++;
+    if (r->kind != CH_SESSION_JPEG || i == r->count || faccessat(r->dir, "thumbnail.jpg", F_OK, 0) == 0)
+        return;
+    char name[40];
+    ch_recover_name("stream", "mjpeg", r->entries[i].raw, name);
+    (void)!ch_thumbnail_copy(r->dir, name, r->entries[i].raw_offset, r->entries[i].record.payload_bytes);
+}
+
 int ch_recover_conclude(struct ch_recovery *r, struct ch_session_summary *summary)
 {
     struct file_list *list = calloc(1, sizeof *list);
@@ -332,7 +368,10 @@ int ch_recover_conclude(struct ch_recovery *r, struct ch_session_summary *summar
         return -ENOMEM;
     struct ch_report report;
     ch_report_init(&report);
-    settle_entries(r);
+    if (r->kind == CH_SESSION_JPEG)
+        settle_jpegs(r);
+    else
+        settle_entries(r);
     add_up(r, &report);
     struct file_list *indexes = calloc(1, sizeof *indexes);
     int rc = indexes ? write_indexes(r, indexes) : -ENOMEM;
@@ -342,6 +381,7 @@ int ch_recover_conclude(struct ch_recovery *r, struct ch_session_summary *summar
         rc = ch_file_sync_folder(r->dir);
     if (rc == 0) {
         list_files(r, list);
+        make_thumbnail(r);
         for (size_t i = 0; i < indexes->count && list->count < CH_SESSION_MAX_FILES; i++)
             list->files[list->count++] = indexes->files[i];
         rc = write_report(r, &report, list, summary);

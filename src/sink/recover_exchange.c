@@ -36,7 +36,7 @@ static size_t write_sample(struct ch_recovery *r, size_t payload_bytes, bool wit
 
 int ch_recover_make_sample(struct ch_recovery *r, const struct ch_entry *entry)
 {
-    if (entry->h264 == 0)
+    if (entry->raw == 0)
         return 0;
     int rc = ch_recover_check_message(r, entry); // leaves the message in r->payload
     if (rc <= 0)
@@ -54,7 +54,7 @@ static int read_track(struct ch_recovery *r, struct ch_h264_sets *sets, size_t k
     const struct ch_h264_sps *sps = NULL;
     for (size_t i = 0; i <= key; i++) {
         const struct ch_record *record = &r->entries[i].record;
-        if (r->entries[i].h264 == 0)
+        if (r->entries[i].raw == 0)
             continue;
         int rc = ch_recover_check_message(r, &r->entries[i]);
         if (rc < 0)
@@ -221,7 +221,7 @@ int ch_recover_refill_parts(struct ch_recovery *r)
                 break;
             from = i;
         }
-        if (from == r->count || r->parts[number].shape.form == CH_PART_FINISHED || r->entries[from].h264 == 0)
+        if (from == r->count || r->parts[number].shape.form == CH_PART_FINISHED || r->entries[from].raw == 0)
             continue;
         int rc = refill_part(r, number, from);
         if (rc < 0 && rc != -ENODATA && rc != -EINVAL)
@@ -271,7 +271,7 @@ static int64_t make_message(struct ch_recovery *r, const struct ch_entry *entry)
 
 static int append_message(struct ch_recovery *r, struct ch_entry *entry)
 {
-    struct ch_recover_file *file = &r->h264[r->place.file];
+    struct ch_recover_file *file = &r->raw[r->place.file];
     int64_t bytes = make_message(r, entry);
     if (bytes < 0)
         return (int)bytes;
@@ -281,8 +281,8 @@ static int append_message(struct ch_recovery *r, struct ch_entry *entry)
     if (rc < 0)
         return rc;
     entry->record.payload_bytes = (uint32_t)bytes;
-    entry->h264 = (uint8_t)r->place.file;
-    entry->h264_offset = file->end;
+    entry->raw = (uint8_t)r->place.file;
+    entry->raw_offset = file->end;
     file->end += (uint64_t)bytes;
     file->items++;
     return 0;
@@ -292,7 +292,7 @@ int ch_recover_append_messages(struct ch_recovery *r)
 {
     if (r->place.file == 0)
         return 0;
-    struct ch_recover_file *file = &r->h264[r->place.file];
+    struct ch_recover_file *file = &r->raw[r->place.file];
     file->end = r->place.at;
     if (file->end < file->bytes && ftruncate(file->fd, (off_t)file->end) < 0)
         return -errno;

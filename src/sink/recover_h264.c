@@ -1,5 +1,5 @@
-// stream.h264 against the entries. The messages of the index lie in it one behind the other, so their
-// sizes say where; those of entries made anew are found by their NAL units, which the MP4 has.
+// stream.h264 against the entries. Where the index's messages lie, their sizes say (recover_place.c); those of entries
+// made anew are found by their NAL units, which the MP4 has.
 #include "sink/recover_internal.h"
 
 #include "base/file.h"
@@ -12,72 +12,16 @@
 
 // --- where the index's messages lie ---
 
-static bool next_file(struct ch_recovery *r)
-{
-    for (unsigned number = r->place.file + 1; number < CH_RECOVER_FILES; number++)
-        if (r->h264[number].fd >= 0) {
-            r->place.file = number;
-            r->place.at = 0;
-            return true;
-        }
-    return false;
-}
-
-static bool fits(const struct ch_recovery *r, uint64_t bytes)
-{
-    return bytes <= r->h264[r->place.file].bytes - r->place.at;
-}
-
-static void put_in_place(struct ch_recovery *r, struct ch_entry *entry)
-{
-    struct ch_recover_file *file = &r->h264[r->place.file];
-    entry->h264 = (uint8_t)r->place.file;
-    entry->h264_offset = r->place.at;
-    r->place.at += entry->record.payload_bytes;
-    file->end = r->place.at;
-    file->items++;
-    r->place.entry++;
-}
-
-static bool has_message(const struct ch_entry *entry, unsigned number)
-{
-    (void)number;
-    return entry->h264 > 0;
-}
-
-int ch_recover_check_message(struct ch_recovery *r, const struct ch_entry *entry)
-{
-    const struct ch_record *record = &entry->record;
-    int rc = ch_scratch_read(&r->payload, r->h264[entry->h264].fd, entry->h264_offset, record->payload_bytes);
-    if (rc < 0)
-        return rc;
-    return ch_payload_hash(r->payload.data, record->payload_bytes) == record->hash;
-}
-
-// From this entry on stream.h264 is not what it should be.
-static void lose_messages(struct ch_recovery *r, size_t from)
-{
-    r->place.entry = from;
-    r->place.file = r->entries[from].h264;
-    r->place.at = r->h264[r->place.file].end = r->entries[from].h264_offset;
-    r->place.broken = true;
-    for (size_t i = from; i < r->count; i++) {
-        if (r->entries[i].h264 > 0)
-            r->h264[r->entries[i].h264].items--;
-        r->entries[i].h264 = 0;
-    }
-}
-
 static int check_messages(struct ch_recovery *r)
 {
-    for (size_t i = ch_recover_tail(r, has_message, 0); i < r->count; i++) {
-        if (r->entries[i].h264 == 0)
+    for (size_t i = ch_recover_message_tail(r); i < r->count; i++) {
+        if (r->entries[i].raw == 0)
             continue;
         int rc = ch_recover_check_message(r, &r->entries[i]);
         if (rc < 0)
             return rc;
         if (rc == 0) {
-            lose_messages(r, i);
+            ch_recover_lose_messages(r, i);
             return 0;
         }
     }
@@ -86,22 +30,13 @@ static int check_messages(struct ch_recovery *r)
 
 int ch_recover_place_messages(struct ch_recovery *r)
 {
-    if (!next_file(r))
+    if (!ch_recover_next_file(r))
         return 0;
     while (r->place.entry < r->count && !r->entries[r->place.entry].fresh) {
         struct ch_entry *entry = &r->entries[r->place.entry];
-        unsigned file = r->place.file;
-        while (!fits(r, entry->record.payload_bytes) && next_file(r))
-            ;
-        if (!fits(r, entry->record.payload_bytes)) {
-            r->place.broken = true;
-            if (r->place.file != file) { // none of the others either
-                r->place.file = file;
-                r->place.at = r->h264[file].end;
-            }
+        if (!ch_recover_find_place(r, entry->record.payload_bytes))
             break;
-        }
-        put_in_place(r, entry);
+        ch_recover_put_in_place(r, entry);
     }
     return check_messages(r);
 }
@@ -184,14 +119,14 @@ static int insert_other(struct ch_recovery *r, const uint8_t *data, size_t bytes
     entry.record.payload_bytes = (uint32_t)bytes;
     entry.record.hash = ch_payload_hash(data, bytes);
     r->entries[at] = entry;
-    put_in_place(r, &r->entries[at]);
+    ch_recover_put_in_place(r, &r->entries[at]);
     return 0;
 }
 
 // Looks for the message of the entry at hand in the next `window` bytes. 1, 0 or an error.
 static int align_in(struct ch_recovery *r, size_t window)
 {
-    struct ch_recover_file *file = &r->h264[r->place.file];
+    struct ch_recover_file *file = &r->raw[r->place.file];
     uint64_t rest = file->bytes - r->place.at;
     size_t size = rest < window ? (size_t)rest : window, begin, end;
     int rc = ch_scratch_read(&r->payload, file->fd, r->place.at, size);
@@ -207,7 +142,7 @@ static int align_in(struct ch_recovery *r, size_t window)
         return rc;
     struct ch_entry *entry = &r->entries[r->place.entry];
     entry->record.payload_bytes = (uint32_t)(end - begin);
-    put_in_place(r, entry);
+    ch_recover_put_in_place(r, entry);
     return 1;
 }
 
@@ -227,13 +162,13 @@ static int align_fresh(struct ch_recovery *r)
 static int align_known(struct ch_recovery *r)
 {
     struct ch_entry *entry = &r->entries[r->place.entry];
-    while (!fits(r, entry->record.payload_bytes))
-        if (!next_file(r))
+    while (!ch_recover_fits(r, entry->record.payload_bytes))
+        if (!ch_recover_next_file(r))
             return 0;
-    put_in_place(r, entry);
+    ch_recover_put_in_place(r, entry);
     int rc = ch_recover_check_message(r, entry);
     if (rc == 0)
-        lose_messages(r, r->place.entry - 1);
+        ch_recover_lose_messages(r, r->place.entry - 1);
     return rc;
 }
 

@@ -1,8 +1,8 @@
 // Internal to recovery: the session as it was found, and what is to become of it.
 //
 // Everything is told in entries: one for each message, in order, with what is known of it and where its bytes
-// are whole. They come from frames.idx and, where that ends too early, from the MP4's fragments; the
-// files are then brought to agree with them.
+// are whole. They come from frames.idx and, where that ends too early, from the MP4's fragments or the JPEGs in
+// stream.mjpeg; the files are then brought to agree with them.
 #ifndef CH_SINK_RECOVER_INTERNAL_H
 #define CH_SINK_RECOVER_INTERNAL_H
 
@@ -10,6 +10,7 @@
 #include "sink/index.h"
 #include "sink/recover.h"
 #include "sink/scan_part.h"
+#include "sink/session_json.h"
 
 #include <jansson.h>
 
@@ -17,15 +18,16 @@
 
 struct ch_entry {
     struct ch_record record;
-    uint64_t h264_offset;
+    uint64_t raw_offset;
     uint8_t index; // number of the index file it belongs to
-    uint8_t h264;  // number of the stream.h264 that has its bytes; 0: none
+    uint8_t raw;   // number of the stream.h264 or stream.mjpeg that has its bytes; 0: none
     bool in_mp4;   // its sample is whole, where the record says
     bool fresh;    // made anew: not in the index as found
     bool dropped;  // nothing is left of it
+    bool spoilt;   // of a JPEG camera: its bytes are not what was written
 };
 
-// frames.idx or stream.h264 and their successors.
+// frames.idx, stream.h264 or stream.mjpeg, and their successors.
 struct ch_recover_file {
     int fd;         // -1: there is none
     uint64_t bytes; // as found
@@ -49,6 +51,7 @@ struct ch_recover_part {
 };
 
 struct ch_recovery {
+    enum ch_session_kind kind;
     int dir;
     const char *id;
     json_t *session; // session.json as found; NULL if there is none that can be read
@@ -56,9 +59,9 @@ struct ch_recovery {
     int64_t started_us;
     struct ch_entry *entries;
     size_t count, capacity;
-    struct ch_recover_file index[CH_RECOVER_FILES], h264[CH_RECOVER_FILES];
-    struct ch_recover_part parts[CH_RECOVER_FILES];
-    // Where the walk along stream.h264 stands.
+    struct ch_recover_file index[CH_RECOVER_FILES], raw[CH_RECOVER_FILES];
+    struct ch_recover_part parts[CH_RECOVER_FILES]; // none of a JPEG camera
+    // Where the walk along stream.h264 or stream.mjpeg stands.
     struct {
         unsigned file; // 0: there is none
         uint64_t at;
@@ -88,11 +91,25 @@ int ch_recover_load_index(struct ch_recovery *r);
 int ch_recover_match_parts(struct ch_recovery *r);
 int ch_recover_check_parts(struct ch_recovery *r); // the newest samples' hashes
 
+// recover_place.c: the walk along stream.h264 or stream.mjpeg.
+bool ch_recover_next_file(struct ch_recovery *r); // false if there is none
+bool ch_recover_fits(const struct ch_recovery *r, uint64_t bytes);
+// Goes on to the next file as long as so many bytes do not fit into the one at hand. False if they fit nowhere: then
+// the place stays, and is broken.
+bool ch_recover_find_place(struct ch_recovery *r, uint64_t bytes);
+void ch_recover_put_in_place(struct ch_recovery *r, struct ch_entry *entry);
+// The message into r->payload. 1 if it is what its record says, 0 if not, or an error.
+int ch_recover_check_message(struct ch_recovery *r, const struct ch_entry *entry);
+size_t ch_recover_message_tail(const struct ch_recovery *r); // ch_recover_tail of those with a message
+// From this entry on the file is not what it should be.
+void ch_recover_lose_messages(struct ch_recovery *r, size_t from);
+
 // recover_h264.c: where each entry's message lies in stream.h264.
 int ch_recover_place_messages(struct ch_recovery *r); // entries of the index
 int ch_recover_align_messages(struct ch_recovery *r); // entries made anew
-// The message into r->payload. 1 if it is what its record says, 0 if not, or an error.
-int ch_recover_check_message(struct ch_recovery *r, const struct ch_entry *entry);
+
+// recover_jpeg.c: all of it for stream.mjpeg. Entries that have no message afterwards are to be dropped.
+int ch_recover_place_jpegs(struct ch_recovery *r);
 
 // recover_exchange.c: what one of both files lost and the other one has.
 int ch_recover_refill_parts(struct ch_recovery *r);    // samples from messages

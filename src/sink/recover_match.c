@@ -32,7 +32,7 @@ static int reserve(struct ch_recovery *r, size_t capacity)
 
 int ch_recover_add(struct ch_recovery *r, const struct ch_entry *entry)
 {
-    int rc = r->count == r->capacity ? reserve(r, r->capacity ? r->capacity + r->capacity / 2 : 256) : 0;
+    int rc = r->count == r->capacity ? reserve(r, r->capacity + r->capacity / 2 + 256) : 0;
     if (rc == 0)
         r->entries[r->count++] = *entry;
     return rc;

@@ -49,14 +49,17 @@ static void list_add(struct ch_report *report, json_t *list, json_t *entry)
 
 // A step in time: is it a gap, and whose fault? Taken from decode times, which are the sorted presentation times:
 // with B-frames the presentation times themselves run back and forth.
-static void note_step(struct ch_report *report, int64_t step, uint32_t missing)
+static void note_step(struct ch_report *report, int64_t step, uint32_t missing, bool numbered)
 {
     int64_t usual = ch_pace_usual(&report->pace);
     bool long_step = step >= GAP_TICKS && usual > 0 && step >= GAP_FACTOR * usual;
     if (long_step || missing > 0)
         list_add(report, report->gaps,
                  json_pack("{s:f,s:f,s:I,s:s}", "at", seconds(report->last_dts), "duration", seconds(step), "missing",
-                           (json_int_t)missing, "cause", missing > 0 ? "transport" : "not_encoded"));
+                           (json_int_t)missing, "cause",
+                           !numbered     ? "unknown"
+                           : missing > 0 ? "transport"
+                                         : "not_encoded"));
     if (step > report->longest_gap_ticks)
         report->longest_gap_ticks = step;
     ch_pace_add(&report->pace, step);
@@ -92,9 +95,9 @@ static void note_repair(struct ch_report *report, const struct ch_record *record
     int64_t shift = (int64_t)((uint64_t)base_of(record) - (uint64_t)report->base_ticks);
     const char *kind = jump ? "jump" : record->device_ms == report->last_device_ms ? "repeated" : "backward";
     list_add(report, report->repairs,
-             json_pack("{s:I,s:I,s:s,s:o,s:f}", "record", (json_int_t)report->messages - 1, "sequence",
-                       (json_int_t)record->sequence, "kind", kind, "device_ms", device_time_json(record->device_ms),
-                       "shift", report->timed ? seconds(shift) : 0.0));
+             json_pack("{s:I,s:I,s:s,s:f,s:o,s:f}", "record", (json_int_t)report->messages - 1, "sequence",
+                       (json_int_t)record->sequence, "kind", kind, "at", seconds(record->pts_ticks), "device_ms",
+                       device_time_json(record->device_ms), "shift", report->timed ? seconds(shift) : 0.0));
     report->clock_jumps += jump;
     report->repaired += repaired;
     if (jump) {
@@ -110,6 +113,8 @@ static void note_clock(struct ch_report *report, const struct ch_record *record)
         report->timed = true;
     }
     report->last_device_ms = record->device_ms;
+    if (record->flags & CH_FRAME_JPEG)
+        return; // its times are the hub's own
     bool sane = record->arrival_us > -INT64_MAX / 4 && record->arrival_us < INT64_MAX / 4;
     if (sane && record->device_ms < (uint64_t)INT64_MAX / 4000)
         ch_clockmap_add(&report->clock, (int64_t)record->device_ms * 1000, record->arrival_us);
@@ -138,7 +143,7 @@ static void add_picture(struct ch_report *report, struct ch_record *record, uint
     }
     int64_t dts = record->pts_ticks - record->composition_ticks;
     if (report->any_picture && dts > report->last_dts)
-        note_step(report, dts - report->last_dts, missing);
+        note_step(report, dts - report->last_dts, missing, !(record->flags & CH_FRAME_JPEG));
     report->last_dts = dts;
     if (!report->any_picture || record->pts_ticks > report->max_pts)
         report->max_pts = record->pts_ticks;
@@ -169,8 +174,9 @@ void ch_report_add(struct ch_report *report, struct ch_record *record)
     report->parameter_sets += (record->flags & CH_FRAME_PARAMETERS) != 0;
     report->before_first_key += (record->flags & CH_FRAME_BEFORE_KEY) != 0;
     report->junk += (record->flags & CH_FRAME_JUNK) != 0;
-    uint32_t missing = record->flags & CH_FRAME_REBUILT ? 0 : follow_sequence(report, record);
-    if (record->part > 0)
+    bool jpeg = record->flags & CH_FRAME_JPEG;
+    uint32_t missing = jpeg || (record->flags & CH_FRAME_REBUILT) ? 0 : follow_sequence(report, record);
+    if (record->part > 0 || (jpeg && (record->flags & CH_FRAME_PICTURE)))
         add_picture(report, record, missing);
 }
 

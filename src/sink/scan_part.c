@@ -254,3 +254,10 @@ uint64_t ch_payload_hash(const uint8_t *payload, size_t size)
     }
     return XXH3_64bits(payload, size);
 }
+
+uint64_t ch_message_hash(const struct ch_record *record, const uint8_t *payload)
+{
+    if (record->flags & CH_FRAME_JPEG)
+        return XXH3_64bits(payload, record->payload_bytes);
+    return ch_payload_hash(payload, record->payload_bytes);
+}

@@ -4,6 +4,7 @@
 #define CH_SINK_SCAN_PART_H
 
 #include "codec/mp4.h"
+#include "sink/index.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -51,6 +52,8 @@ int ch_part_unpatch(int fd);
 bool ch_sample_hash(const uint8_t *sample, size_t size, uint64_t *hash);
 // The same over an Annex B message.
 uint64_t ch_payload_hash(const uint8_t *payload, size_t size);
+// Over the message that the record tells of: an Annex B message or a JPEG.
+uint64_t ch_message_hash(const struct ch_record *record, const uint8_t *payload);
 
 // Walks the NAL units of a sample. False at its end or where lengths do not fit (then *at is not `size`).
 bool ch_sample_next(const uint8_t *sample, size_t size, size_t *at, const uint8_t **nal, size_t *nal_bytes);

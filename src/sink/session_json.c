@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const kind_names[] = {"mp4", "h264", "index"};
+static const char *const session_kinds[] = {"h264", "jpeg"};
+static const char *const file_kinds[] = {"mp4", "h264", "mjpeg", "index", "film"};
 
 static json_t *time_json(int64_t wall_us)
 {
@@ -33,25 +34,29 @@ json_t *ch_session_json_begin(const char *id, const char *name, const char *addr
                      time_json(started_us));
 }
 
+json_t *ch_session_json_file(const struct ch_session_file *file)
+{
+    json_t *entry = json_pack("{s:s,s:s,s:I,s:I,s:b}", "name", file->name, "kind", file_kinds[file->kind], "bytes",
+                              (json_int_t)file->bytes, "frames", (json_int_t)file->frames, "damaged", file->damaged);
+    if (file->kind == CH_FILE_MP4 || file->kind == CH_FILE_FILM) {
+        json_object_set_new(entry, "width", json_integer(file->width));
+        json_object_set_new(entry, "height", json_integer(file->height));
+    }
+    if (file->kind == CH_FILE_INDEX)
+        json_object_set_new(entry, "sha256", json_string(file->sha256));
+    return entry;
+}
+
 static json_t *files_json(const struct ch_session_facts *facts, json_t **index)
 {
     json_t *files = json_array();
     *index = json_null();
     for (size_t i = 0; i < facts->file_count; i++) {
         const struct ch_session_file *file = &facts->files[i];
-        json_t *entry =
-            json_pack("{s:s,s:s,s:I,s:I,s:b}", "name", file->name, "kind", kind_names[file->kind], "bytes",
-                      (json_int_t)file->bytes, "frames", (json_int_t)file->frames, "damaged", file->damaged);
-        if (file->kind == CH_FILE_MP4) {
-            json_object_set_new(entry, "width", json_integer(file->width));
-            json_object_set_new(entry, "height", json_integer(file->height));
-        }
-        if (file->kind == CH_FILE_INDEX)
-            json_object_set_new(entry, "sha256", json_string(file->sha256));
         if (file->kind == CH_FILE_INDEX && json_is_null(*index))
             *index = json_pack("{s:s,s:I,s:s}", "file", file->name, "records", (json_int_t)file->frames, "sha256",
                                file->sha256);
-        json_array_append_new(files, entry);
+        json_array_append_new(files, ch_session_json_file(file));
     }
     return files;
 }
@@ -61,6 +66,8 @@ int ch_session_json_fill(json_t *session, const struct ch_session_facts *facts)
     json_t *index;
     int rc = json_object_set_new(session, "files", files_json(facts, &index));
     rc |= json_object_set_new(session, "index", index);
+    rc |= json_object_set_new(session, "kind", json_string(session_kinds[facts->kind]));
+    rc |= json_object_set_new(session, "numbered", json_boolean(facts->kind == CH_SESSION_H264));
     rc |= json_object_set_new(session, "state", json_string(facts->end_reason ? "finished" : "recording"));
     if (facts->end_reason) {
         int64_t end_us = facts->started_us;
@@ -103,6 +110,18 @@ json_t *ch_session_json_read(int dir)
     return session;
 }
 
+enum ch_session_kind ch_session_json_kind(const json_t *session)
+{
+    const char *kind = json_string_value(json_object_get(session, "kind"));
+    return kind && strcmp(kind, session_kinds[CH_SESSION_JPEG]) == 0 ? CH_SESSION_JPEG : CH_SESSION_H264;
+}
+
+bool ch_session_json_finished(const json_t *session)
+{
+    const char *state = json_string_value(json_object_get(session, "state"));
+    return state && strcmp(state, "finished") == 0;
+}
+
 // "12 min 5 s", "8.2 s".
 static void format_length(int64_t ticks, char out[32])
 {
@@ -113,8 +132,18 @@ static void format_length(int64_t ticks, char out[32])
         snprintf(out, 32, "%lld min %lld s", (long long)(ms / 60000), (long long)(ms / 1000 % 60));
 }
 
-enum ch_verdict ch_session_judge(const struct ch_report *report, bool recovered, bool damaged, const char *damage,
-                                 char reason[128])
+// Of a camera that numbers nothing.
+static enum ch_verdict judge_unnumbered(const struct ch_report *report, bool recovered, char reason[128])
+{
+    char length[32];
+    format_length(ch_report_duration_ticks(report), length);
+    snprintf(reason, 128, "%s%llu pictures in %s; the camera numbers none, so losses on the way are not known",
+             recovered ? "interrupted; " : "", (unsigned long long)report->frames, length);
+    return recovered ? CH_VERDICT_RECOVERED : CH_VERDICT_COMPLETE;
+}
+
+enum ch_verdict ch_session_judge(enum ch_session_kind kind, const struct ch_report *report, bool recovered,
+                                 bool damaged, const char *damage, char reason[128])
 {
     char length[32];
     format_length(ch_report_duration_ticks(report), length);
@@ -123,6 +152,8 @@ enum ch_verdict ch_session_judge(const struct ch_report *report, bool recovered,
         snprintf(reason, 128, "%s", damage);
         return CH_VERDICT_DAMAGED;
     }
+    if (kind == CH_SESSION_JPEG)
+        return judge_unnumbered(report, recovered, reason);
     if (recovered) {
         snprintf(reason, 128, "recording was interrupted; %llu frames recovered, %llu missing in %s",
                  (unsigned long long)report->frames, missing, length);

@@ -9,19 +9,23 @@
 #define CH_SESSION_JSON_MAX (8u << 20)
 #define CH_SESSION_RESERVE_BYTES (64 << 10) // kept free for the last session.json of a full disk
 
-enum ch_file_kind { CH_FILE_MP4, CH_FILE_H264, CH_FILE_INDEX };
+// What the camera sends, and so which files there are.
+enum ch_session_kind { CH_SESSION_H264, CH_SESSION_JPEG };
+
+enum ch_file_kind { CH_FILE_MP4, CH_FILE_H264, CH_FILE_MJPEG, CH_FILE_INDEX, CH_FILE_FILM };
 
 // A file of the session, as listed.
 struct ch_session_file {
     char name[32];
     enum ch_file_kind kind;
-    uint64_t bytes, frames; // frames: pictures of an MP4, messages of a stream.h264, records of an index
-    uint32_t width, height; // MP4
+    uint64_t bytes, frames; // frames: pictures of an MP4, messages of stream.h264 or .mjpeg, records of an index
+    uint32_t width, height; // MP4 and film
     char sha256[65];        // index; empty otherwise
     bool damaged;
 };
 
 struct ch_session_facts {
+    enum ch_session_kind kind;
     const char *id, *end_reason; // end_reason NULL: still recording
     enum ch_verdict verdict;
     const char *reason;
@@ -36,13 +40,18 @@ json_t *ch_session_json_begin(const char *id, const char *name, const char *addr
                               const char *capabilities, int64_t started_us);
 // Fills in all the rest. 0 or -ENOMEM.
 int ch_session_json_fill(json_t *session, const struct ch_session_facts *facts);
+// One entry of `files`. NULL without memory.
+json_t *ch_session_json_file(const struct ch_session_file *file);
+// Of a session as read; H.264 if it does not say.
+enum ch_session_kind ch_session_json_kind(const json_t *session);
+bool ch_session_json_finished(const json_t *session);
 // Writes session.json in place of the old one. 0 or a negative errno.
 int ch_session_json_write(const json_t *session, int dir);
 // Reads it. NULL if there is none or it is none of ours; the caller owns it.
 json_t *ch_session_json_read(int dir);
 
 // The verdict that the facts allow, and why, in words.
-enum ch_verdict ch_session_judge(const struct ch_report *report, bool recovered, bool damaged, const char *damage,
-                                 char reason[128]);
+enum ch_verdict ch_session_judge(enum ch_session_kind kind, const struct ch_report *report, bool recovered,
+                                 bool damaged, const char *damage, char reason[128]);
 
 #endif

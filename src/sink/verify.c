@@ -1,5 +1,5 @@
-// One walk along the index, and along each file beside it: a message's record, its bytes in stream.h264 and
-// its sample in the MP4 are at hand at the same time, so memory does not grow with the session, but for
+// One walk along the index, and along each file beside it: a message's record, its bytes in stream.h264 (of a JPEG
+// camera stream.mjpeg) and its sample in the MP4 are at hand at the same time, so memory does not grow with the session, but for
 // the sample tables of finished parts. Those are made once more from the records and compared as a whole; only
 // where they differ are they taken apart.
 #include "sink/verify.h"
@@ -48,9 +48,11 @@ struct verifier {
     struct ch_verification *out;
     struct ch_report report;
     struct part parts[CH_LIMIT_PARTS + 1];
-    struct listed h264[CH_LIMIT_PARTS];
-    size_t h264_count, h264_at; // files of stream.h264 in order; the one that the walk has come to
-    uint64_t h264_offset, h264_items, h264_total;
+    enum ch_session_kind kind;
+    bool raw_missing; // it was said that pictures are in no file
+    struct listed raw[CH_LIMIT_PARTS];
+    size_t raw_count, raw_at; // files of stream.h264 or stream.mjpeg in order; the one that the walk has come to
+    uint64_t raw_offset, raw_items, raw_total;
     uint64_t record; // number of the one at hand
     struct ch_scratch scratch;
     EVP_MD_CTX *hash;
@@ -150,6 +152,8 @@ static void take_part(struct verifier *v, const json_t *entry, struct listed *fi
                 part->shape.init.height);
 }
 
+static const char *const raw_kinds[] = {"h264", "mjpeg"};
+
 static void open_files(struct verifier *v)
 {
     size_t i;
@@ -157,14 +161,15 @@ static void open_files(struct verifier *v)
     json_array_foreach (json_object_get(v->session, "files"), i, entry) {
         const char *kind = json_string_value(json_object_get(entry, "kind"));
         struct listed file;
-        if (!kind || strcmp(kind, "index") == 0)
+        // A film is made from the pictures, and can be made again.
+        if (!kind || strcmp(kind, "index") == 0 || strcmp(kind, "film") == 0)
             continue;
         bool there = open_listed(v, entry, &file);
         if (strcmp(kind, "mp4") == 0 && there) {
             take_part(v, entry, &file);
-        } else if (strcmp(kind, "h264") == 0 && v->h264_count < CH_LIMIT_PARTS) {
-            v->h264[v->h264_count++] = file; // missing ones too: their messages must be passed over
-            v->h264_total += file.frames;
+        } else if (strcmp(kind, raw_kinds[v->kind]) == 0 && v->raw_count < CH_LIMIT_PARTS) {
+            v->raw[v->raw_count++] = file; // missing ones too: their messages must be passed over
+            v->raw_total += file.frames;
         } else if (there) {
             close(file.fd);
         }
@@ -173,28 +178,38 @@ static void open_files(struct verifier *v)
 
 // --- one message ---
 
+// An H.264 camera's pictures may be in the MP4 alone.
+static void check_no_message(struct verifier *v, const struct ch_record *record)
+{
+    if (v->kind == CH_SESSION_JPEG && !v->raw_missing)
+        problem(v, FRAME " is in no stream.mjpeg", FRAME_ARGS(v, record));
+    v->raw_missing = true;
+}
+
 static void check_message(struct verifier *v, const struct ch_record *record)
 {
-    while (v->h264_at < v->h264_count && v->h264_items == v->h264[v->h264_at].frames) {
-        const struct listed *done = &v->h264[v->h264_at++];
-        if (v->h264_offset != done->bytes)
+    while (v->raw_at < v->raw_count && v->raw_items == v->raw[v->raw_at].frames) {
+        const struct listed *done = &v->raw[v->raw_at++];
+        if (v->raw_offset != done->bytes)
             problem(v, "%s has %llu bytes, its messages %llu", done->name, (unsigned long long)done->bytes,
-                    (unsigned long long)v->h264_offset);
-        v->h264_offset = v->h264_items = 0;
+                    (unsigned long long)v->raw_offset);
+        v->raw_offset = v->raw_items = 0;
     }
-    if (v->h264_at == v->h264_count)
+    if (v->raw_at == v->raw_count) {
+        check_no_message(v, record);
         return;
-    const struct listed *file = &v->h264[v->h264_at];
-    uint64_t offset = v->h264_offset;
-    v->h264_offset += record->payload_bytes;
-    v->h264_items++;
+    }
+    const struct listed *file = &v->raw[v->raw_at];
+    uint64_t offset = v->raw_offset;
+    v->raw_offset += record->payload_bytes;
+    v->raw_items++;
     if (file->fd < 0)
         return;
     int rc = ch_scratch_read(&v->scratch, file->fd, offset, record->payload_bytes);
     if (rc < 0)
         problem(v, "%s, " FRAME " cannot be read (%s)", file->name, FRAME_ARGS(v, record),
                 rc == -ENODATA ? "the file is too short" : strerror(-rc));
-    else if (ch_payload_hash(v->scratch.data, record->payload_bytes) != record->hash)
+    else if (ch_message_hash(record, v->scratch.data) != record->hash)
         problem(v, "%s, " FRAME " is not what was recorded", file->name, FRAME_ARGS(v, record));
 }
 
@@ -440,16 +455,19 @@ static int check_report(struct verifier *v)
         (uint64_t)records != v->record)
         problem(v, "the index has %llu records, session.json says %lld", (unsigned long long)v->record,
                 (long long)records);
+    const json_t *numbered = json_object_get(v->session, "numbered");
+    if (numbered && json_is_true(numbered) != (v->kind == CH_SESSION_H264))
+        problem(v, "numbered in session.json does not fit the kind of camera");
     bool lossless = true;
-    for (size_t n = 0; n < v->h264_count; n++)
-        lossless &= !v->h264[n].damaged;
-    if (v->h264_count > 0 && lossless && v->h264_total != v->record)
-        problem(v, "stream.h264 has %llu messages by session.json, the index %llu", (unsigned long long)v->h264_total,
-                (unsigned long long)v->record);
+    for (size_t n = 0; n < v->raw_count; n++)
+        lossless &= !v->raw[n].damaged;
+    if (v->raw_count > 0 && (lossless || v->kind == CH_SESSION_JPEG) && v->raw_total != v->record)
+        problem(v, "stream.%s has %llu messages by session.json, the index %llu", raw_kinds[v->kind],
+                (unsigned long long)v->raw_total, (unsigned long long)v->record);
     // The last file has not been passed by the walk.
-    if (v->h264_at < v->h264_count && v->h264[v->h264_at].fd >= 0 && v->h264_offset != v->h264[v->h264_at].bytes)
-        problem(v, "%s has %llu bytes, its messages %llu", v->h264[v->h264_at].name,
-                (unsigned long long)v->h264[v->h264_at].bytes, (unsigned long long)v->h264_offset);
+    if (v->raw_at < v->raw_count && v->raw[v->raw_at].fd >= 0 && v->raw_offset != v->raw[v->raw_at].bytes)
+        problem(v, "%s has %llu bytes, its messages %llu", v->raw[v->raw_at].name,
+                (unsigned long long)v->raw[v->raw_at].bytes, (unsigned long long)v->raw_offset);
     return rc;
 }
 
@@ -504,9 +522,9 @@ static void free_verifier(struct verifier *v)
         ch_part_shape_deinit(&part->shape);
         ch_mp4_tables_free(&part->tables);
     }
-    for (size_t i = 0; i < v->h264_count; i++)
-        if (v->h264[i].fd >= 0)
-            close(v->h264[i].fd);
+    for (size_t i = 0; i < v->raw_count; i++)
+        if (v->raw[i].fd >= 0)
+            close(v->raw[i].fd);
     ch_report_deinit(&v->report);
     ch_scratch_free(&v->scratch);
     EVP_MD_CTX_free(v->hash);
@@ -523,7 +541,7 @@ static int say_unfinished(struct ch_verification *out, const char *reason)
 
 static bool holds_files(int dir)
 {
-    static const char *const names[] = {"frames.idx", "stream.mp4", "stream.h264"};
+    static const char *const names[] = {"frames.idx", "stream.mp4", "stream.h264", "stream.mjpeg"};
     struct stat st;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (fstatat(dir, names[i], &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
@@ -552,6 +570,7 @@ static int verify_folder(int dir, struct ch_verification *out)
     }
     v->dir = dir;
     v->session = session;
+    v->kind = ch_session_json_kind(session);
     v->out = out;
     for (unsigned number = 1; number <= CH_LIMIT_PARTS; number++)
         v->parts[number].fd = -1;

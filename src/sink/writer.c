@@ -6,8 +6,9 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "sink/part.h"
-#include "sink/session_json.h"
+#include "sink/thumbnail.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
@@ -20,7 +21,7 @@
 
 #define MAX_SUFFIX 10000
 
-// A file that only grows: stream.h264 or frames.idx.
+// A file that only grows: stream.h264, stream.mjpeg or frames.idx.
 struct growing {
     int fd; // -1: none
     unsigned number;
@@ -35,7 +36,7 @@ struct ch_writer {
     int dir;
     char id[CH_SESSION_ID_BYTES];
     json_t *json;
-    struct growing index, h264;
+    struct growing index, raw; // raw: the messages as they came
     EVP_MD_CTX *index_hash;
     struct ch_part part;
     bool part_dirty, part_error;
@@ -43,6 +44,10 @@ struct ch_writer {
     struct ch_report report;
     struct ch_record last_picture;
     bool any_picture;
+    struct {
+        char file[32];  // of a JPEG camera's first picture, at the beginning of it
+        uint32_t bytes; // 0: none yet
+    } first_picture;
     int64_t base_ticks; // of the session's first picture on the stream's timeline
     int64_t synced_us;
     int failed;       // the error that ended the session
@@ -62,7 +67,17 @@ const char *ch_writer_id(const struct ch_writer *writer)
     return writer->id;
 }
 
+static bool is_jpeg(const struct ch_writer *writer)
+{
+    return writer->options.kind == CH_SESSION_JPEG;
+}
+
 // --- files that end, well or badly ---
+
+static enum ch_file_kind raw_kind(const struct ch_writer *writer)
+{
+    return is_jpeg(writer) ? CH_FILE_MJPEG : CH_FILE_H264;
+}
 
 static void list_file(struct ch_writer *writer, const struct ch_session_file *file)
 {
@@ -141,6 +156,11 @@ static int create_growing(struct ch_writer *writer, struct growing *file, const 
     return 0;
 }
 
+static int create_raw(struct ch_writer *writer)
+{
+    return create_growing(writer, &writer->raw, "stream", is_jpeg(writer) ? "mjpeg" : "h264");
+}
+
 static int open_index(struct ch_writer *writer)
 {
     int rc = create_growing(writer, &writer->index, "frames", "idx");
@@ -206,11 +226,11 @@ static int make_files(struct ch_writer *writer)
     if (!writer->json)
         return -ENOMEM;
     int rc = open_index(writer);
-    if (rc == 0 && options->h264)
-        rc = create_growing(writer, &writer->h264, "stream", "h264");
+    if (rc == 0 && (options->h264 || is_jpeg(writer)))
+        rc = create_raw(writer);
     if (rc < 0)
         return rc;
-    struct ch_session_facts facts = {.id = writer->id, .started_us = options->started_us};
+    struct ch_session_facts facts = {.kind = options->kind, .id = writer->id, .started_us = options->started_us};
     rc = ch_session_json_fill(writer->json, &facts);
     if (rc == 0)
         rc = ch_session_json_write(writer->json, writer->dir);
@@ -223,7 +243,8 @@ static int make_files(struct ch_writer *writer)
 
 static void remove_folder(struct ch_writer *writer)
 {
-    static const char *const names[] = {"frames.idx", "stream.h264", "session.json", "session.json.tmp"};
+    static const char *const names[] = {"frames.idx", "stream.h264", "stream.mjpeg", "session.json",
+                                        "session.json.tmp"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         unlinkat(writer->dir, names[i], 0);
     unlinkat(writer->options.root, writer->id, AT_REMOVEDIR);
@@ -252,8 +273,8 @@ static void free_writer(struct ch_writer *writer)
     ch_part_close(&writer->part);
     if (writer->index.fd >= 0)
         close(writer->index.fd);
-    if (writer->h264.fd >= 0)
-        close(writer->h264.fd);
+    if (writer->raw.fd >= 0)
+        close(writer->raw.fd);
     if (writer->dir >= 0)
         close(writer->dir);
     ch_report_deinit(&writer->report);
@@ -271,7 +292,7 @@ int ch_writer_open(struct ch_writer **out, const struct ch_writer_options *optio
     if (!writer)
         return -ENOMEM;
     writer->options = *options;
-    writer->index.fd = writer->h264.fd = writer->part.fd = -1;
+    writer->index.fd = writer->raw.fd = writer->part.fd = -1;
     writer->synced_us = ch_clock_mono_us();
     ch_report_init(&writer->report);
     writer->index_hash = EVP_MD_CTX_new();
@@ -305,11 +326,11 @@ static int fail(struct ch_writer *writer, int error)
     return writer->failed;
 }
 
-static int replace_h264(struct ch_writer *writer, const char *what, int error)
+static int replace_raw(struct ch_writer *writer, const char *what, int error)
 {
-    note_damage(writer, writer->h264.name, what, error);
-    close_growing(writer, &writer->h264, CH_FILE_H264, true);
-    int rc = create_growing(writer, &writer->h264, "stream", "h264");
+    note_damage(writer, writer->raw.name, what, error);
+    close_growing(writer, &writer->raw, raw_kind(writer), true);
+    int rc = create_raw(writer);
     return rc < 0 ? fail(writer, rc) : 0;
 }
 
@@ -460,7 +481,7 @@ static void write_fragments(struct ch_writer *writer, struct ch_frame *const *fr
 }
 
 // Appends as many of the frames as the file takes whole; *whole tells how many.
-static int append_annexb(struct ch_writer *writer, struct ch_frame *const *frames, size_t count, size_t *whole)
+static int append_raw(struct ch_writer *writer, struct ch_frame *const *frames, size_t count, size_t *whole)
 {
     size_t vectors = 0, used = 0;
     *whole = 0;
@@ -471,12 +492,16 @@ static int append_annexb(struct ch_writer *writer, struct ch_frame *const *frame
         return rc;
     for (size_t i = 0; i < count; i++)
         used += ch_frame_annexb(frames[i], writer->iov + used);
-    struct growing *file = &writer->h264;
+    struct growing *file = &writer->raw;
     uint64_t written = 0;
     rc = ch_file_write_vectors_at(file->fd, writer->iov, used, file->end, &written);
     file->dirty = true;
     for (; *whole < count && written >= frames[*whole]->payload_bytes; ++*whole) {
         written -= frames[*whole]->payload_bytes;
+        if (is_jpeg(writer) && writer->first_picture.bytes == 0) {
+            writer->first_picture.bytes = frames[*whole]->payload_bytes;
+            memcpy(writer->first_picture.file, file->name, sizeof file->name);
+        }
         file->end += frames[*whole]->payload_bytes;
         file->items++;
     }
@@ -489,26 +514,30 @@ static void cut_tail(const struct ch_writer *writer, const struct growing *file)
         ch_log_warning("%s/%s: its torn tail could not be cut: %s", writer->id, file->name, strerror(errno));
 }
 
-static int write_h264(struct ch_writer *writer, struct ch_frame *const *frames, size_t count)
+// *kept tells how many of the frames are in a file, also on failure.
+static int write_raw(struct ch_writer *writer, struct ch_frame *const *frames, size_t count, size_t *kept)
 {
-    if (writer->h264.fd < 0)
+    *kept = count;
+    if (writer->raw.fd < 0)
         return 0;
-    size_t whole;
-    int rc = append_annexb(writer, frames, count, &whole);
+    int rc = append_raw(writer, frames, count, kept);
     if (rc == 0)
         return 0;
-    cut_tail(writer, &writer->h264);
-    int replaced = replace_h264(writer, "writing", rc);
+    cut_tail(writer, &writer->raw);
+    int replaced = replace_raw(writer, "writing", rc);
     if (replaced < 0)
         return replaced;
-    frames += whole;
-    rc = append_annexb(writer, frames, count - whole, &whole);
+    size_t more;
+    rc = append_raw(writer, frames + *kept, count - *kept, &more);
+    *kept += more;
     return rc < 0 ? fail(writer, rc) : 0;
 }
 
 static int write_index(struct ch_writer *writer, size_t count)
 {
     size_t bytes = count * CH_INDEX_RECORD_BYTES;
+    if (count == 0)
+        return 0;
     for (size_t i = 0; i < count; i++) {
         ch_report_add(&writer->report, &writer->records[i]);
         ch_index_write_record(&writer->records[i], writer->encoded + i * CH_INDEX_RECORD_BYTES);
@@ -536,8 +565,9 @@ static int write_run(struct ch_writer *writer, struct ch_frame *const *frames, s
         return 0;
     if (writer->part.fd >= 0)
         write_fragments(writer, frames, count);
-    int rc = write_h264(writer, frames, count);
-    int index_rc = write_index(writer, count); // also if stream.h264 is gone: the MP4 has the frames
+    size_t kept;
+    int rc = write_raw(writer, frames, count, &kept);
+    int index_rc = write_index(writer, is_jpeg(writer) ? kept : count); // the MP4 has those that stream.h264 lacks
     return rc < 0 ? rc : index_rc;
 }
 
@@ -555,16 +585,30 @@ static int sync_files(struct ch_writer *writer)
     writer->part_dirty = false;
     if (rc < 0)
         damage_part(writer, "syncing", rc);
-    rc = sync_growing(&writer->h264);
-    if (rc < 0 && (rc = replace_h264(writer, "syncing", rc)) < 0)
+    rc = sync_growing(&writer->raw);
+    if (rc < 0 && (rc = replace_raw(writer, "syncing", rc)) < 0)
         return rc;
     rc = sync_growing(&writer->index);
     return rc < 0 ? replace_index(writer, "syncing", rc, 0) : 0;
 }
 
+static void plan_jpeg(struct ch_writer *writer, const struct ch_frame *frame, struct ch_record *record)
+{
+    assert(frame->flags & CH_FRAME_JPEG);
+    if (!writer->any_picture)
+        writer->base_ticks = frame->pts_ticks;
+    writer->any_picture = true;
+    *record = make_record(writer, frame);
+}
+
 // What the index says of a frame, before it is written.
 static void plan(struct ch_writer *writer, struct ch_frame *frame, struct ch_record *record)
 {
+    if (is_jpeg(writer)) {
+        plan_jpeg(writer, frame, record);
+        return;
+    }
+    assert(!(frame->flags & CH_FRAME_JPEG));
     bool first = !writer->any_picture;
     bool in_part = wants_part(writer, frame) && !is_same_again(writer, frame);
     if (in_part)
@@ -604,11 +648,17 @@ static void sync_group(struct ch_writer *writer, int64_t now_us)
     }
     for (struct ch_writer *each = *writer->options.group; each; each = each->next) {
         start_writeback(each->part.fd, each->part_dirty);
-        start_writeback(each->h264.fd, each->h264.dirty);
+        start_writeback(each->raw.fd, each->raw.dirty);
         start_writeback(each->index.fd, each->index.dirty);
     }
     for (struct ch_writer *each = *writer->options.group; each; each = each->next)
         sync_one(each, now_us);
+}
+
+static bool begins_part(const struct ch_writer *writer, const struct ch_frame *frame)
+{
+    const struct ch_params *current = writer->part.fd >= 0 ? writer->part.params : NULL;
+    return !is_jpeg(writer) && frame->sample && (frame->flags & CH_FRAME_KEY) && current != frame->params;
 }
 
 int ch_writer_write(struct ch_writer *writer, struct ch_frame *const *frames, size_t count, int64_t now_us)
@@ -618,8 +668,7 @@ int ch_writer_write(struct ch_writer *writer, struct ch_frame *const *frames, si
     int rc = grow_batch(writer, count);
     size_t from = 0;
     for (size_t i = 0; i < count && rc == 0; i++) {
-        const struct ch_params *current = writer->part.fd >= 0 ? writer->part.params : NULL;
-        if (frames[i]->sample && (frames[i]->flags & CH_FRAME_KEY) && current != frames[i]->params) {
+        if (begins_part(writer, frames[i])) {
             rc = write_run(writer, frames + from, i - from); // what is still of the part that ends here
             from = i;
         }
@@ -640,6 +689,7 @@ int ch_writer_write(struct ch_writer *writer, struct ch_frame *const *frames, si
 
 static void summarise(const struct ch_writer *writer, struct ch_session_summary *summary)
 {
+    summary->kind = writer->options.kind;
     memcpy(summary->id, writer->id, sizeof summary->id);
     summary->frames = writer->report.frames;
     summary->missing = writer->report.sequence.missing;
@@ -650,6 +700,15 @@ static void summarise(const struct ch_writer *writer, struct ch_session_summary 
             summary->has_video = true;
             memcpy(summary->first_part, writer->files[i].name, sizeof summary->first_part);
         }
+}
+
+static void make_thumbnail(const struct ch_writer *writer)
+{
+    if (writer->first_picture.bytes == 0)
+        return;
+    int rc = ch_thumbnail_copy(writer->dir, writer->first_picture.file, 0, writer->first_picture.bytes);
+    if (rc < 0)
+        ch_log_warning("%s/%s: no thumbnail: %s", writer->options.root_path, writer->id, strerror(-rc));
 }
 
 // Tried twice: the whole report hangs on it.
@@ -675,14 +734,16 @@ void ch_writer_end(struct ch_writer **taken, const char *end_reason, struct ch_s
     if (rc < 0)
         note_damage(writer, writer->index.name, "syncing", rc);
     close_growing(writer, &writer->index, CH_FILE_INDEX, rc < 0);
-    rc = sync_growing(&writer->h264);
+    rc = sync_growing(&writer->raw);
     if (rc < 0)
-        note_damage(writer, writer->h264.name, "syncing", rc);
-    close_growing(writer, &writer->h264, CH_FILE_H264, rc < 0);
+        note_damage(writer, writer->raw.name, "syncing", rc);
+    close_growing(writer, &writer->raw, raw_kind(writer), rc < 0);
     if (writer->failed && !writer->damage[0])
         snprintf(writer->damage, sizeof writer->damage, "the session could not go on: %s", strerror(-writer->failed));
-    summary->verdict = ch_session_judge(&writer->report, false, writer->damage[0], writer->damage, summary->reason);
+    summary->verdict = ch_session_judge(writer->options.kind, &writer->report, false, writer->damage[0], writer->damage,
+                                        summary->reason);
     struct ch_session_facts facts = {
+        .kind = writer->options.kind,
         .id = writer->id,
         .end_reason = writer->failed ? "damaged" : end_reason,
         .verdict = summary->verdict,
@@ -692,6 +753,7 @@ void ch_writer_end(struct ch_writer **taken, const char *end_reason, struct ch_s
         .file_count = writer->file_count,
         .report = &writer->report,
     };
+    make_thumbnail(writer);
     rc = ch_session_json_fill(writer->json, &facts);
     if (rc == 0)
         rc = write_last_json(writer);

@@ -132,6 +132,17 @@ static int pack_raw(struct ch_frame *frame)
     return 0;
 }
 
+void ch_frame_pack_whole(struct ch_frame *frame, size_t size)
+{
+    assert(size <= frame->message_bytes && size <= UINT32_MAX);
+    frame->hash = XXH3_64bits(frame->message, size);
+    frame->payload_bytes = frame->sample_bytes = (uint32_t)size;
+    frame->sample = frame->message;
+    frame->pieces = frame->inline_pieces;
+    frame->piece_count = 1;
+    frame->pieces[0] = (struct ch_piece){.data = frame->message, .size = (uint32_t)size};
+}
+
 struct layout {
     size_t side_bytes; // what lies outside the sample and must be copied away
     size_t sample_bytes;

@@ -2,12 +2,14 @@
 // the disk. Counted; written by the loop until it is appended to a stream, immutable from then on.
 //
 //   | struct ch_frame | headroom | 16-byte camera header | payload |
+//   | struct ch_frame | headroom | JPEG |                               of cameras that send those
 //
 // While the message is read, `message` is where its bytes go. ch_frame_pack() then turns the Annex B
 // payload into a sample (length-prefixed NAL units, ISO/IEC 14496-15 5.3.2) in place, with room in
 // front for a fragment header and a WebSocket head, so that what goes to a browser is
 // one contiguous run of bytes. The Annex B form is not kept: it is put together again from pieces
-// (start codes are constants) when stream.h264 is written.
+// (start codes are constants) when stream.h264 is written. A JPEG is its own sample, as it came, with room
+// in front of it all the same.
 #ifndef CH_STREAM_FRAME_H
 #define CH_STREAM_FRAME_H
 
@@ -28,7 +30,8 @@ enum ch_frame_flags { // as written to frames.idx
     CH_FRAME_DUPLICATE = 64,  // sequence number seen before (set by the recorder's report)
     CH_FRAME_REORDERED = 128, // sequence number late (likewise)
     CH_FRAME_JUNK = 256,      // no NAL unit found, or too many
-    CH_FRAME_REBUILT = 512,   // record rebuilt from the MP4 after a crash: sequence and arrival unknown
+    CH_FRAME_REBUILT = 512,   // record rebuilt from what is left after a crash: sequence and arrival unknown
+    CH_FRAME_JPEG = 1024,     // of a JPEG camera: the payload is one JPEG, and the hash is taken over it as it is
 };
 
 #define CH_FRAME_HEAD_ROOM (14u + CH_MP4_FRAGMENT_HEADER_BYTES) // WebSocket head, moof and mdat header
@@ -49,20 +52,22 @@ struct ch_frame {
     atomic_uint refs;
     uint32_t flags;
     uint32_t sequence;
-    uint32_t payload_bytes; // Annex B
-    uint64_t device_ms;
+    uint32_t payload_bytes; // Annex B, or the message of a JPEG camera
+    uint64_t device_ms;     // JPEG cameras have no clock: of the arrival, monotonic
     int64_t arrival_wall_us, arrival_mono_us;
     int64_t pts_ticks, dts_ticks; // on the stream's timeline; pictures only
     int32_t poc;
     bool has_poc;
-    uint64_t hash;            // XXH3-64 of the NAL units that count (docs/session-format.md)
+    uint64_t hash;            // XXH3-64 of the NAL units that count, or of the JPEG (docs/session-format.md)
     uint64_t number;          // position in the stream's log
+    uint64_t picture;         // pictures in the log before it
     struct ch_params *params; // of a picture behind the first key frame; owned reference
-    uint8_t *sample;          // length-prefixed NAL units, CH_FRAME_HEAD_ROOM writable bytes in front of them
-                              // for whoever sends it first; NULL if there is no sample
+    uint8_t *sample;          // length-prefixed NAL units, or the JPEG: what is sent. CH_FRAME_HEAD_ROOM writable
+                              // bytes lie in front of it for whoever sends it first; NULL if there is no sample
     uint32_t sample_bytes;
+    uint8_t head_bytes; // of the WebSocket head in that room, once live viewers have been sent it; the loop's alone
     uint32_t piece_count;
-    struct ch_piece *pieces; // the Annex B payload
+    struct ch_piece *pieces; // the payload
     struct ch_piece inline_pieces[CH_FRAME_INLINE_PIECES];
     uint8_t *side;        // copies of parameter sets and the like, outside the sample; owned
     uint8_t *overflow;    // the sample, where it did not fit in place; owned
@@ -71,7 +76,7 @@ struct ch_frame {
     uint8_t room[];
 };
 
-// For a message of up to `message_bytes` (16-byte header included). One reference. NULL without memory.
+// For a message of up to `message_bytes` (16-byte header included, where there is one). One reference. NULL without memory.
 struct ch_frame *ch_frame_new(size_t message_bytes);
 // Moves a frame that is still being read to a larger one (fragmented messages). -ENOMEM leaves it as is.
 int ch_frame_grow(struct ch_frame **frame, size_t message_bytes);
@@ -89,10 +94,14 @@ struct ch_frame_extra {
 int ch_frame_pack(struct ch_frame *frame, const struct ch_nal *nals, const bool *in_sample, size_t count,
                   bool with_sample, const struct ch_frame_extra *extra, size_t extra_count);
 
+// The same for a message without a header whose first `size` bytes are payload and sample alike: one piece, nothing
+// moved, and the hash over all of it.
+void ch_frame_pack_whole(struct ch_frame *frame, size_t size);
+
 // True if the message brings a sequence parameter set of its own.
 bool ch_frame_has_sps(const struct ch_frame *frame);
 
-// Number of vectors the Annex B payload takes, and those vectors. They point into the frame and constants.
+// Number of vectors that the payload takes, and those vectors. They point into the frame and constants.
 size_t ch_frame_annexb_count(const struct ch_frame *frame);
 size_t ch_frame_annexb(const struct ch_frame *frame, struct iovec *out);
 

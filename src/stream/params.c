@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct ch_params *ch_params_ref(struct ch_params *params)
 {
@@ -16,28 +17,41 @@ void ch_params_unref(struct ch_params *params)
         free(params);
 }
 
-// One of the record's two lists: a count, then 16-bit lengths and NAL units, ISO/IEC 14496-15 5.3.3.1.2.
-static bool list_has(const uint8_t **at, const uint8_t *end, unsigned count, const uint8_t *nal, size_t size)
+bool ch_params_same(const struct ch_params *a, const struct ch_params *b)
 {
-    for (; count > 0 && end - *at >= 2; count--) {
-        size_t bytes = ch_get_be16(*at);
-        const uint8_t *set = *at + 2;
-        if ((size_t)(end - set) < bytes)
+    return a->width == b->width && a->height == b->height && strcmp(a->codec, b->codec) == 0 &&
+           a->avcc_bytes == b->avcc_bytes && memcmp(a->avcc, b->avcc, a->avcc_bytes) == 0;
+}
+
+// Two lists: each a count, then 16-bit lengths and NAL units, ISO/IEC 14496-15 5.3.3.1.2.
+bool ch_params_next_set(const struct ch_params *params, struct ch_params_at *at, const uint8_t **nal, size_t *size)
+{
+    if (at->list == 0)
+        at->offset = 5;
+    while (at->left == 0) {
+        if (at->list == 2 || at->offset >= params->avcc_bytes)
             return false;
-        *at = set + bytes;
-        if (bytes == size && memcmp(set, nal, size) == 0)
-            return true;
+        uint8_t count = params->avcc[at->offset++];
+        at->left = at->list++ == 0 ? count & 31u : count;
     }
-    return false;
+    if (params->avcc_bytes - at->offset < 2)
+        return false;
+    *size = ch_get_be16(params->avcc + at->offset);
+    *nal = params->avcc + at->offset + 2;
+    if (params->avcc_bytes - at->offset - 2 < *size)
+        return false;
+    at->offset += 2 + *size;
+    at->left--;
+    return true;
 }
 
 bool ch_params_has_set(const struct ch_params *params, const uint8_t *nal, size_t size)
 {
-    const uint8_t *end = params->avcc + params->avcc_bytes, *at = params->avcc + 6;
-    if (list_has(&at, end, params->avcc[5] & 31u, nal, size))
-        return true;
-    if (at >= end)
-        return false;
-    unsigned pps_count = *at++;
-    return list_has(&at, end, pps_count, nal, size);
+    struct ch_params_at at = {0};
+    const uint8_t *set;
+    size_t bytes;
+    while (ch_params_next_set(params, &at, &set, &bytes))
+        if (bytes == size && memcmp(set, nal, size) == 0)
+            return true;
+    return false;
 }

@@ -10,7 +10,7 @@
 
 struct ch_params {
     atomic_uint refs;
-    char codec[CH_H264_CODEC_STRING_BYTES]; // RFC 6381
+    char codec[CH_H264_CODEC_STRING_BYTES]; // RFC 6381; of JPEG cameras "jpeg", and no avcc
     uint32_t width, height, sar_width, sar_height;
     unsigned reorder_depth;      // ch_h264_reorder_depth
     uint32_t nominal_step_ticks; // by the VUI's timing, or of 30 frames/s
@@ -21,6 +21,14 @@ struct ch_params {
 struct ch_params *ch_params_ref(struct ch_params *params);
 void ch_params_unref(struct ch_params *params); // NULL is fine
 
+// The parameter sets of the record, one after the other: SPSs, then PPSs. Zero-initialise `at`. False at the end.
+struct ch_params_at {
+    size_t offset;
+    unsigned left, list;
+};
+bool ch_params_next_set(const struct ch_params *params, struct ch_params_at *at, const uint8_t **nal, size_t *size);
+// True if a decoder that has the one need not be told of the other.
+bool ch_params_same(const struct ch_params *a, const struct ch_params *b);
 // True if the record holds exactly this parameter set.
 bool ch_params_has_set(const struct ch_params *params, const uint8_t *nal, size_t size);
 

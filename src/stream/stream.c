@@ -1,8 +1,10 @@
 #include "stream/stream.h"
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "proto/camera_h264.h"
 #include "stream/assembler.h"
+#include "stream/jpeg_assembler.h"
 #include "stream/timeline.h"
 
 #include <assert.h>
@@ -10,9 +12,13 @@
 #include <stdlib.h>
 
 #define FIRST_CAPACITY 64
+#define LIVE_KEEP_US (CH_LIVE_LAG_US + CH_LIMIT_COALESCE_US) // some viewers lag behind on purpose
+#define CLOCK_WINDOW_US INT64_C(30000000)
 
 struct ch_stream {
+    enum { KIND_OPEN, KIND_H264, KIND_JPEG } kind;
     struct ch_assembler *assembler;
+    struct ch_jpeg_assembler jpegs;
     struct ch_timeline timeline;
     // The log: frames first..head-1 in a ring whose capacity is a power of two.
     struct ch_frame **ring;
@@ -21,10 +27,17 @@ struct ch_stream {
     uint64_t newest_key;   // number of the newest key frame; only if has_key
     uint64_t newest_start; // the same, or of the parameter sets right before it
     bool has_key;
-    bool outgrown;      // the newest GOP went over its limits: nothing is kept until a key frame comes
-    uint64_t gop_bytes; // from the newest key frame on
-    uint64_t fence;     // frames before it belong to a session that ended
-    struct ch_cursor *cursors;
+    bool outgrown;              // the newest GOP went over its limits: nothing is kept until a key frame comes
+    uint64_t gop_bytes;         // from the newest key frame on
+    uint64_t fence;             // frames before it belong to a session that ended
+    struct ch_cursor *lossless; // a few at the most: asked before anything is dropped
+    struct ch_cursor *live;     // all others
+    uint64_t live_keep;         // frames from here on are kept for those; only while there are any
+    uint64_t live_bytes;        // from there on
+    struct {                    // arrival less presentation time, of the present and the previous half minute
+        bool known;
+        int64_t least_us[2], since_us, ticks;
+    } clock;
     struct ch_params *params;
     struct ch_frame *sets[CH_STREAM_SETS]; // the newest run of messages that hold parameter sets only
     size_t sets_count;
@@ -68,7 +81,7 @@ void ch_stream_free(struct ch_stream *stream)
 {
     if (!stream)
         return;
-    assert(!stream->cursors);
+    assert(!stream->lossless && !stream->live);
     struct ch_timeline_picture out;
     ch_timeline_flush(&stream->timeline);
     while (ch_timeline_pop(&stream->timeline, &out))
@@ -77,6 +90,7 @@ void ch_stream_free(struct ch_stream *stream)
     drop_sets(stream);
     ch_params_unref(stream->params);
     ch_assembler_free(stream->assembler);
+    ch_jpeg_assembler_deinit(&stream->jpegs);
     free(stream->ring);
     free(stream);
 }
@@ -106,10 +120,27 @@ static void trim(struct ch_stream *stream)
     uint64_t keep = stream->has_key ? stream->newest_start : stream->head;
     if (!stream->has_key && !stream->outgrown && stream->head - stream->fence < FIRST_CAPACITY)
         keep = stream->fence; // parameter sets and the like before the first key frame
-    for (const struct ch_cursor *cursor = stream->cursors; cursor; cursor = cursor->following)
-        if (cursor->lossless && cursor->next < keep)
+    if (stream->live && stream->live_keep < keep)
+        keep = stream->live_keep;
+    for (const struct ch_cursor *cursor = stream->lossless; cursor; cursor = cursor->following)
+        if (cursor->next < keep)
             keep = cursor->next;
     drop_before(stream, keep);
+}
+
+// Moves the place up to which viewers may lag behind.
+static void limit_lag(struct ch_stream *stream, const struct ch_frame *newest)
+{
+    if (!stream->live)
+        return;
+    stream->live_bytes += newest->payload_bytes;
+    for (; stream->live_keep < newest->number; stream->live_keep++) {
+        const struct ch_frame *oldest = *slot(stream, stream->live_keep);
+        if (stream->live_bytes <= CH_LIVE_LAG_BYTES &&
+            newest->arrival_mono_us - oldest->arrival_mono_us <= LIVE_KEEP_US)
+            break;
+        stream->live_bytes -= oldest->payload_bytes;
+    }
 }
 
 static void limit_gop(struct ch_stream *stream, const struct ch_frame *newest)
@@ -155,6 +186,7 @@ static int publish(struct ch_stream *stream, struct ch_frame *frame)
         return rc;
     }
     frame->number = stream->head;
+    frame->picture = stream->counts.pictures;
     *slot(stream, stream->head++) = frame;
     if (frame->flags & CH_FRAME_KEY)
         note_key(stream, frame);
@@ -164,16 +196,31 @@ static int publish(struct ch_stream *stream, struct ch_frame *frame)
     stream->counts.payload_bytes += frame->payload_bytes;
     stream->counts.pictures += (frame->flags & CH_FRAME_PICTURE) != 0;
     limit_gop(stream, frame);
+    limit_lag(stream, frame);
     trim(stream);
     return 0;
 }
 
-static void wake_all(struct ch_stream *stream)
+// A viewer's send takes long and empties the caches; meanwhile, what the next two need is fetched. With thousands
+// of viewers, waiting for memory would be most of what they cost us.
+static void wake_list(struct ch_cursor *cursor)
 {
-    for (struct ch_cursor *cursor = stream->cursors, *next; cursor; cursor = next) {
+    for (struct ch_cursor *next; cursor; cursor = next) {
         next = cursor->following;
+        if (next && next->following) {
+            __builtin_prefetch(next->following);
+            __builtin_prefetch((const char *)next->following + 64);
+        }
+        if (next)
+            __builtin_prefetch(next->ahead);
         cursor->wake(cursor);
     }
+}
+
+static void wake_all(struct ch_stream *stream)
+{
+    wake_list(stream->lossless);
+    wake_list(stream->live);
 }
 
 static void set_times(struct ch_frame *frame, const struct ch_timeline_picture *timed)
@@ -183,14 +230,33 @@ static void set_times(struct ch_frame *frame, const struct ch_timeline_picture *
     frame->flags |= (timed->repaired ? CH_FRAME_REPAIRED : 0u) | (timed->jumped ? CH_FRAME_JUMP : 0u);
 }
 
+// Transport can only delay: the least delayed pictures of the last half minute or minute tell best when
+// they were taken.
+static void note_clock(struct ch_stream *stream, const struct ch_frame *frame)
+{
+    int64_t delay = frame->arrival_wall_us - frame->pts_ticks * CH_US_PER_S / CH_MP4_TIMESCALE;
+    bool anew = !stream->clock.known || (frame->flags & CH_FRAME_JUMP);
+    if (anew || frame->arrival_mono_us - stream->clock.since_us > CLOCK_WINDOW_US) {
+        stream->clock.least_us[1] = anew ? delay : stream->clock.least_us[0];
+        stream->clock.least_us[0] = delay;
+        stream->clock.since_us = frame->arrival_mono_us;
+    } else if (delay < stream->clock.least_us[0]) {
+        stream->clock.least_us[0] = delay;
+    }
+    stream->clock.known = true;
+    stream->clock.ticks = frame->pts_ticks;
+}
+
 static int publish_timed(struct ch_stream *stream)
 {
     int rc = 0;
     struct ch_timeline_picture out;
     while (ch_timeline_pop(&stream->timeline, &out)) {
         struct ch_frame *frame = out.user;
-        if (!out.bystander)
+        if (!out.bystander) {
             set_times(frame, &out);
+            note_clock(stream, frame);
+        }
         int published = publish(stream, frame);
         rc = rc < 0 ? rc : published;
     }
@@ -213,6 +279,8 @@ int ch_stream_append(struct ch_stream *stream, struct ch_frame **taken, size_t m
 {
     struct ch_frame *frame = *taken;
     *taken = NULL;
+    assert(stream->kind != KIND_JPEG);
+    stream->kind = KIND_H264;
     int rc = read_header(frame, message_size, declared);
     if (rc < 0)
         stream->counts.refused++;
@@ -248,6 +316,29 @@ int ch_stream_append(struct ch_stream *stream, struct ch_frame **taken, size_t m
     return rc;
 }
 
+int ch_stream_append_jpeg(struct ch_stream *stream, struct ch_frame **taken, size_t message_size, int64_t wall_us,
+                          int64_t mono_us)
+{
+    struct ch_frame *frame = *taken;
+    *taken = NULL;
+    assert(stream->kind != KIND_H264);
+    stream->kind = KIND_JPEG;
+    frame->arrival_wall_us = wall_us;
+    frame->arrival_mono_us = mono_us;
+    int rc = ch_jpeg_assembler_take(&stream->jpegs, frame, message_size);
+    if (rc < 0) {
+        stream->counts.refused += rc == -EBADMSG;
+        ch_frame_unref(frame);
+        return rc;
+    }
+    stream->last_mono_us = mono_us;
+    note_clock(stream, frame);
+    rc = publish(stream, frame);
+    if (rc == 0)
+        wake_all(stream);
+    return rc;
+}
+
 void ch_stream_flush(struct ch_stream *stream, int64_t mono_us, int64_t older_than_us)
 {
     if (stream->timeline.held_count == 0 || mono_us - stream->last_mono_us < older_than_us)
@@ -263,9 +354,38 @@ void ch_stream_fence(struct ch_stream *stream)
     ch_timeline_expect_new_clock(&stream->timeline);
 }
 
+int ch_stream_restart(struct ch_stream *stream)
+{
+    struct ch_assembler *assembler = ch_assembler_new();
+    if (!assembler)
+        return -ENOMEM;
+    ch_stream_flush(stream, 0, INT64_MIN);
+    ch_assembler_free(stream->assembler);
+    stream->assembler = assembler;
+    stream->has_key = stream->sets_open = false;
+    stream->outgrown = false;
+    stream->clock.known = false;
+    drop_sets(stream);
+    ch_stream_fence(stream);
+    return 0;
+}
+
 uint64_t ch_stream_live_start(const struct ch_stream *stream)
 {
     return stream->has_key ? stream->newest_key : stream->head;
+}
+
+struct ch_frame *ch_stream_newest_key(const struct ch_stream *stream)
+{
+    return stream->has_key ? *slot(stream, stream->newest_key) : NULL;
+}
+
+bool ch_stream_clock(const struct ch_stream *stream, int64_t *ticks, int64_t *unix_us)
+{
+    int64_t least = stream->clock.least_us[stream->clock.least_us[1] < stream->clock.least_us[0]];
+    *ticks = stream->clock.ticks;
+    *unix_us = stream->clock.ticks * CH_US_PER_S / CH_MP4_TIMESCALE + least;
+    return stream->clock.known;
 }
 
 uint64_t ch_stream_session_start(const struct ch_stream *stream, int64_t mono_us)
@@ -292,10 +412,20 @@ size_t ch_stream_parameter_sets(const struct ch_stream *stream, uint64_t before,
 void ch_cursor_attach(struct ch_cursor *cursor, struct ch_stream *stream, uint64_t start)
 {
     assert(start >= stream->first && start <= stream->head);
+    struct ch_cursor **list = cursor->lossless ? &stream->lossless : &stream->live;
+    if (!stream->live) {
+        stream->live_keep = stream->first;
+        stream->live_bytes = 0;
+        for (uint64_t i = stream->first; i < stream->head; i++)
+            stream->live_bytes += (*slot(stream, i))->payload_bytes;
+    }
     cursor->stream = stream;
     cursor->next = start;
-    cursor->following = stream->cursors;
-    stream->cursors = cursor;
+    cursor->following = *list;
+    cursor->self = list;
+    if (cursor->following)
+        cursor->following->self = &cursor->following;
+    *list = cursor;
 }
 
 void ch_cursor_detach(struct ch_cursor *cursor)
@@ -303,10 +433,9 @@ void ch_cursor_detach(struct ch_cursor *cursor)
     struct ch_stream *stream = cursor->stream;
     if (!stream)
         return;
-    struct ch_cursor **at = &stream->cursors;
-    while (*at != cursor)
-        at = &(*at)->following;
-    *at = cursor->following;
+    *cursor->self = cursor->following;
+    if (cursor->following)
+        cursor->following->self = cursor->self;
     cursor->stream = NULL;
     trim(stream);
 }
@@ -317,12 +446,28 @@ static uint64_t place_of(const struct ch_cursor *cursor)
     return cursor->next < cursor->stream->first ? cursor->stream->first : cursor->next;
 }
 
-const struct ch_frame *ch_cursor_peek(const struct ch_cursor *cursor)
+struct ch_frame *ch_cursor_peek_ahead(const struct ch_cursor *cursor, size_t ahead)
 {
     const struct ch_stream *stream = cursor->stream;
-    if (!stream || place_of(cursor) >= stream->head)
+    if (!stream || place_of(cursor) + ahead >= stream->head)
         return NULL;
-    return *slot(stream, place_of(cursor));
+    return *slot(stream, place_of(cursor) + ahead);
+}
+
+struct ch_frame *ch_cursor_peek(const struct ch_cursor *cursor)
+{
+    return ch_cursor_peek_ahead(cursor, 0);
+}
+
+struct ch_frame *ch_cursor_newest(const struct ch_cursor *cursor)
+{
+    const struct ch_stream *stream = cursor->stream;
+    return stream && stream->head > stream->first ? *slot(stream, stream->head - 1) : NULL;
+}
+
+bool ch_cursor_overrun(const struct ch_cursor *cursor)
+{
+    return cursor->stream && cursor->next < cursor->stream->first;
 }
 
 struct ch_frame *ch_cursor_next(struct ch_cursor *cursor)
