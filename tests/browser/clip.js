@@ -11,11 +11,16 @@ function ffmpeg(...args) {
   execFileSync(process.env.FFMPEG_BIN || 'ffmpeg', ['-v', 'error', '-nostdin', '-y', ...args]);
 }
 
-// Below the strip: noise, to make the file so large that no player fetches it whole at once.
-function drawing() {
-  const block = WIDTH / BITS;
-  return `geq=lum='if(lt(Y,${STRIP}),if(bitand(N,pow(2,floor(X/${block}))),235,16),80+100*random(1))':cb=128:cr=128`;
+// ffmpeg's filters that draw the number of each picture: bit n of it is a block, white for 1.
+export function numberStrip({ width, height, bits }) {
+  const block = width / bits, box = (x, wide, colour, more) =>
+    `drawbox=x=${x}:y=0:w=${wide}:h=${height}:color=${colour}:thickness=fill${more}`;
+  return [box(0, width, 'black', ''), ...Array.from({ length: bits },
+    (_, bit) => box(bit * block, block, 'white', `:enable='bitand(n,${1 << bit})'`))].join(',');
 }
+
+// Below the strip: noise, to make the file so large that no player fetches it whole at once.
+const DRAWING = `noise=c0_strength=100:c0_flags=t,${numberStrip({ width: WIDTH, height: STRIP, bits: BITS })}`;
 
 function accessUnits(stream) {
   const delimiter = Buffer.from([0, 0, 0, 1, 9]);
@@ -37,8 +42,8 @@ export function pictureTimes(count) {
 // { frames: [{ ms, data }] in the order of decoding, times: [ms] in the order of showing, stepMs, mp4 }
 export function makeClip(folder, name, { count, bFrames }) {
   const mp4 = path.join(folder, `${name}.mp4`), annexB = path.join(folder, `${name}.h264`);
-  ffmpeg('-f', 'lavfi', '-i', `color=black:size=${WIDTH}x${HEIGHT}:rate=${RATE}:duration=${count / RATE}`,
-    '-vf', `format=yuv420p,${drawing()}`, '-c:v', 'libx264', '-preset', 'ultrafast', '-g', String(RATE),
+  ffmpeg('-f', 'lavfi', '-i', `color=gray:size=${WIDTH}x${HEIGHT}:rate=${RATE}:duration=${count / RATE}`,
+    '-vf', `format=yuv420p,${DRAWING}`, '-c:v', 'libx264', '-preset', 'ultrafast', '-g', String(RATE),
     '-bf', String(bFrames), '-b:v', '2M', mp4);
   ffmpeg('-i', mp4, '-c', 'copy', '-bsf:v', 'h264_mp4toannexb,h264_metadata=aud=insert', '-f', 'h264', annexB);
   const probe = execFileSync('ffprobe', ['-v', 'error', '-show_entries', 'packet=pts_time', '-of', 'csv=p=0', mp4],

@@ -30,7 +30,7 @@ static void set_up(struct desk *desk)
 {
     *desk = (struct desk){.thread = pthread_self()};
     assert_int_equal(uv_loop_init(&desk->loop), 0);
-    assert_int_equal(ch_disk_start(&desk->disk, &desk->loop), 0);
+    assert_int_equal(ch_disk_start(&desk->disk, &desk->loop, CH_DISK_LANES), 0);
 }
 
 static void tear_down(struct desk *desk)

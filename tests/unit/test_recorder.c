@@ -1,5 +1,6 @@
 // The recorder with its threads, a real loop and real files: all that a stream is given ends up in the folder,
 // however slow or broken the disk is, and its owner is told what it must know.
+#include "jpeg_maker.h"
 #include "session_maker.h"
 
 #include "base/limits.h"
@@ -34,7 +35,7 @@ static void set_up(struct studio *studio)
     studio->blocked = 0;
     sem_init(&studio->gate, 0, 0);
     assert_int_equal(uv_loop_init(&studio->loop), 0);
-    assert_int_equal(ch_disk_start(&studio->disk, &studio->loop), 0);
+    assert_int_equal(ch_disk_start(&studio->disk, &studio->loop, CH_DISK_LANES), 0);
 }
 
 static void tear_down(struct studio *studio)
@@ -563,6 +564,53 @@ static void test_silence(void **state)
     free(show);
 }
 
+// A JPEG camera's pictures, in batches as they come: byte for byte in stream.mjpeg.
+static void test_jpeg_camera(void **state)
+{
+    (void)state;
+    struct studio studio;
+    struct owner owner = {.studio = &studio};
+    struct picture sent = {0};
+    set_up(&studio);
+    struct ch_stream *stream = ch_stream_new();
+    struct ch_writer_options options = writer_options(&studio.place, "esp", false);
+    options.kind = CH_SESSION_JPEG;
+    for (unsigned i = 0; i < 120; i++) {
+        struct picture picture = make_picture(160, 120, i, 3000 + i);
+        struct ch_frame *frame = ch_frame_new(picture.size);
+        assert_non_null(frame);
+        memcpy(frame->message, picture.data, picture.size);
+        int64_t time_us = 100000 * (int64_t)i;
+        assert_int_equal(ch_stream_append_jpeg(stream, &frame, picture.size, STARTED_US + time_us, 1000 + time_us), 0);
+        if (i == 0) // as the hub does it: begin with the picture that has just come
+            owner.recorder =
+                ch_recorder_start(studio.disk, &options, stream, ch_stream_session_start(stream, 1000), &ops, &owner);
+        assert_non_null(owner.recorder);
+        if (i % 13 == 0)
+            ch_recorder_tick(owner.recorder);
+        if (i % 4 == 0)
+            uv_run(&studio.loop, UV_RUN_NOWAIT);
+        add_bytes(&sent, picture.data, picture.size);
+        free_picture(&picture);
+    }
+    end(&owner);
+    wait_for_end(&owner);
+    assert_int_equal(owner.failed, 0);
+    assert_int_equal(owner.summary.kind, CH_SESSION_JPEG);
+    assert_int_equal(owner.summary.frames, 120);
+    assert_int_equal(owner.summary.verdict, CH_VERDICT_COMPLETE);
+    assert_sound(&studio, owner.id);
+    struct folder folder = read_folder(studio.place.root, owner.id);
+    const struct file *mjpeg = file_of(&folder, "stream.mjpeg");
+    assert_int_equal(mjpeg->size, sent.size);
+    assert_memory_equal(mjpeg->data, sent.data, sent.size);
+    assert_null(file_of(&folder, "stream.mp4"));
+    free_folder(&folder);
+    free_picture(&sent);
+    ch_stream_free(stream);
+    tear_down(&studio);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -571,6 +619,7 @@ int main(void)
         cmocka_unit_test(test_two_of_one_stream), cmocka_unit_test(test_backlog),
         cmocka_unit_test(test_end_while_over),    cmocka_unit_test(test_cannot_open),
         cmocka_unit_test(test_disk_fails),        cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_jpeg_camera),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -347,6 +347,7 @@ static void test_report_repairs(void **state)
         json_t *repair = json_array_get(repairs, i);
         assert_string_equal(json_string_value(json_object_get(repair, "kind")), kinds[i]);
         assert_near(number_at(repair, "record", NULL), (double)i + 2);
+        assert_near(number_at(repair, "at", NULL), (i < 2 ? 41 + (double)i : 82) / 1000);
     }
     assert_near(number_at(json_array_get(repairs, 0), "shift", NULL), 0.001);
     assert_near(number_at(json_array_get(repairs, 1), "shift", NULL), 0.042);
@@ -455,14 +456,15 @@ static void test_verdict(void **state)
         struct ch_record record = picture(i, 5000 + 40 * i, 40 * (int64_t)i);
         ch_report_add(&report, &record);
     }
-    assert_int_equal(ch_session_judge(&report, false, false, NULL, reason), CH_VERDICT_COMPLETE);
+    assert_int_equal(ch_session_judge(CH_SESSION_H264, &report, false, false, NULL, reason), CH_VERDICT_COMPLETE);
     assert_string_equal(reason, "all 25 frames in 1.0 s");
     struct ch_record late = picture(30, 7000, 2000);
     ch_report_add(&report, &late);
-    assert_int_equal(ch_session_judge(&report, false, false, NULL, reason), CH_VERDICT_GAPS);
+    assert_int_equal(ch_session_judge(CH_SESSION_H264, &report, false, false, NULL, reason), CH_VERDICT_GAPS);
     assert_non_null(strstr(reason, "5 frames missing"));
-    assert_int_equal(ch_session_judge(&report, true, false, NULL, reason), CH_VERDICT_RECOVERED);
-    assert_int_equal(ch_session_judge(&report, true, true, "the disk broke", reason), CH_VERDICT_DAMAGED);
+    assert_int_equal(ch_session_judge(CH_SESSION_H264, &report, true, false, NULL, reason), CH_VERDICT_RECOVERED);
+    assert_int_equal(ch_session_judge(CH_SESSION_H264, &report, true, true, "the disk broke", reason),
+                     CH_VERDICT_DAMAGED);
     assert_string_equal(reason, "the disk broke");
     assert_string_equal(ch_verdict_name(CH_VERDICT_GAPS), "gaps");
     ch_report_deinit(&report);

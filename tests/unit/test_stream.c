@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #define STEP_US INT64_C(33000)
+#define KEPT_US (CH_LIVE_LAG_US + CH_LIMIT_COALESCE_US) // for viewers that are behind
 
 struct camera {
     struct ch_stream *stream;
@@ -372,12 +373,194 @@ static void test_viewer(void **state)
     send_gop(&camera, 5); // 1..5
     attach(&viewer, &camera, ch_stream_live_start(camera.stream), false);
     assert_reads(&viewer, 1, 3);
+    camera.now_us += KEPT_US;
     send_gop(&camera, 5); // 6..10: what it has not read is gone
+    assert_true(ch_cursor_overrun(&viewer.cursor));
     assert_reads(&viewer, 6, 10);
+    assert_false(ch_cursor_overrun(&viewer.cursor));
     assert_at_head(&viewer);
     send_gop(&camera, 2);
     assert_reads(&viewer, 11, 12);
     ch_cursor_detach(&viewer.cursor);
+    unplug(&camera);
+}
+
+// As long as there is a viewer, and no longer, the log reaches back behind the newest key frame: so many seconds ...
+static void test_kept_for_viewers(void **state)
+{
+    (void)state;
+    struct camera camera = plug_in();
+    struct reader first, second;
+    send_sets(&camera);
+    send_gop(&camera, 5); // 1..5
+    attach(&first, &camera, 1, false);
+    for (unsigned i = 0; i < 100; i++) {
+        send_gop(&camera, 5);
+        uint64_t most = (uint64_t)(KEPT_US / STEP_US) + 1, wanted = camera.messages > most ? camera.messages - most : 0;
+        assert_int_equal(oldest(&camera), wanted);
+    }
+    attach(&second, &camera, ch_stream_live_start(camera.stream), false);
+    uint64_t before = oldest(&camera);
+    ch_cursor_detach(&first.cursor);
+    assert_int_equal(oldest(&camera), before); // for the other one
+    ch_cursor_detach(&second.cursor);
+    assert_int_equal(oldest(&camera), camera.messages - 5);
+    send_gop(&camera, 5);
+    assert_int_equal(oldest(&camera), camera.messages - 5);
+    attach(&first, &camera, ch_stream_live_start(camera.stream), false);
+    send_gop(&camera, 5);
+    assert_int_equal(oldest(&camera), camera.messages - 10); // since it came
+    ch_cursor_detach(&first.cursor);
+    unplug(&camera);
+}
+
+// ... and so many bytes; but never less than the newest GOP.
+static void test_kept_bytes(void **state)
+{
+    (void)state;
+    struct camera camera = plug_in();
+    struct reader viewer;
+    send_sets(&camera);
+    attach(&viewer, &camera, 0, false);
+    camera.padding = 3 << 20;
+    for (unsigned i = 0; i < 20; i++) {
+        send_gop(&camera, 2);
+        uint64_t most = CH_LIVE_LAG_BYTES / (3u << 20);
+        assert_int_equal(oldest(&camera), camera.messages > most ? camera.messages - most : 0);
+    }
+    send_gop(&camera, 12);
+    assert_int_equal(oldest(&camera), camera.messages - 12);
+    ch_cursor_detach(&viewer.cursor);
+    unplug(&camera);
+}
+
+static void test_peek_ahead(void **state)
+{
+    (void)state;
+    struct camera camera = plug_in();
+    struct reader viewer;
+    send_sets(&camera);
+    send_gop(&camera, 5); // 1..5
+    attach(&viewer, &camera, 2, false);
+    for (size_t ahead = 0; ahead < 4; ahead++)
+        assert_int_equal(ch_cursor_peek_ahead(&viewer.cursor, ahead)->number, 2 + ahead);
+    assert_null(ch_cursor_peek_ahead(&viewer.cursor, 4));
+    assert_null(ch_cursor_peek_ahead(&viewer.cursor, 1000000));
+    camera.now_us += KEPT_US;
+    send_gop(&camera, 2); // 6, 7
+    assert_int_equal(ch_cursor_peek_ahead(&viewer.cursor, 1)->number, 7);
+    assert_null(ch_cursor_peek_ahead(&viewer.cursor, 2));
+    ch_cursor_detach(&viewer.cursor);
+    assert_null(ch_cursor_peek_ahead(&viewer.cursor, 0));
+    assert_false(ch_cursor_overrun(&viewer.cursor));
+    unplug(&camera);
+}
+
+// A camera that is connected anew: what was before is no beginning for anyone, but the numbers and the timeline go on.
+static void test_restart(void **state)
+{
+    (void)state;
+    struct camera camera = plug_in();
+    struct reader viewer;
+    struct ch_frame *sets[CH_STREAM_SETS];
+    send_sets(&camera);
+    send_gop(&camera, 3); // 1..3
+    attach(&viewer, &camera, 1, false);
+    const struct ch_frame *last = ch_cursor_peek_ahead(&viewer.cursor, 2);
+    int64_t last_ticks = last->pts_ticks;
+    assert_non_null(ch_stream_newest_key(camera.stream));
+    assert_int_equal(ch_stream_restart(camera.stream), 0);
+    assert_null(ch_stream_newest_key(camera.stream));
+    assert_int_equal(ch_stream_live_start(camera.stream), 4);
+    assert_int_equal(ch_stream_session_start(camera.stream, camera.now_us), 4);
+    assert_int_equal(ch_stream_parameter_sets(camera.stream, 1000, sets), 0);
+    assert_reads(&viewer, 1, 3); // they are still there for who watches
+    camera.device_ms = 17;
+    send_picture(&camera, true); // 4: nobody knows its sets
+    struct ch_frame *frame = ch_cursor_next(&viewer.cursor);
+    assert_null(frame->sample);
+    assert_int_equal(frame->flags, CH_FRAME_PICTURE | CH_FRAME_BEFORE_KEY);
+    ch_frame_unref(frame);
+    send_sets(&camera);
+    send_gop(&camera, 3); // 6..8
+    ch_frame_unref(ch_cursor_next(&viewer.cursor));
+    frame = ch_cursor_next(&viewer.cursor);
+    assert_int_equal(frame->number, 6);
+    assert_true(frame->flags & CH_FRAME_KEY);
+    assert_true(frame->pts_ticks > last_ticks && frame->pts_ticks < last_ticks + 90000);
+    ch_frame_unref(frame);
+    ch_cursor_detach(&viewer.cursor);
+    unplug(&camera);
+}
+
+// Pictures that were held for their order belong to what was before.
+static void test_restart_flushes(void **state)
+{
+    (void)state;
+    struct camera camera = plug_in();
+    struct reader reader;
+    camera.recipe = main_profile(2);
+    attach(&reader, &camera, 0, false);
+    send_sets(&camera);
+    send_gop(&camera, 2);
+    assert_reads(&reader, 0, 0);
+    assert_at_head(&reader);
+    assert_int_equal(ch_stream_restart(camera.stream), 0);
+    assert_reads(&reader, 1, 2);
+    assert_null(ch_stream_newest_key(camera.stream));
+    ch_cursor_detach(&reader.cursor);
+    unplug(&camera);
+}
+
+static int64_t clock_base(const struct camera *camera)
+{
+    int64_t ticks, unix_us;
+    assert_true(ch_stream_clock(camera->stream, &ticks, &unix_us));
+    return unix_us - ticks * 100 / 9;
+}
+
+static void send_at(struct camera *camera, int64_t wall_us, int64_t device_ms)
+{
+    struct buffer payload = {0};
+    camera->now_us += STEP_US;
+    put_slice(&payload, &camera->recipe,
+              &(struct slice_recipe){.idr = true, .noise = (uint32_t)camera->messages, .bytes = 9});
+    struct ch_frame *frame = receive(&payload, (uint64_t)device_ms, (uint32_t)camera->messages++);
+    uint32_t declared;
+    assert_int_equal(ch_stream_append(camera->stream, &frame, CH_CAMERA_HEADER_BYTES + payload.size, wall_us,
+                                      camera->now_us, &declared),
+                     0);
+    empty(&payload);
+}
+
+// When a picture was taken: the least delayed arrival tells, of the last half minute at the least.
+static void test_clock(void **state)
+{
+    (void)state;
+    struct camera camera = plug_in();
+    int64_t ticks, unix_us, wall = INT64_C(1790000000000000), delay[] = {80000, 30000, 120000, 30001, 900000};
+    assert_false(ch_stream_clock(camera.stream, &ticks, &unix_us));
+    send_sets(&camera);
+    assert_false(ch_stream_clock(camera.stream, &ticks, &unix_us));
+    int64_t least = INT64_MAX, first_ms = 5000;
+    for (unsigned i = 0; i < 5; i++) {
+        send_at(&camera, wall + 40000 * i + delay[i], first_ms + 40 * i);
+        least = delay[i] < least ? delay[i] : least;
+        assert_int_equal(clock_base(&camera), wall + least - 1000000); // the timeline begins at 1 s
+    }
+    // Half a minute later the old least still counts, a minute later it does not.
+    camera.now_us += INT64_C(31000000);
+    send_at(&camera, wall + 31000000 + 200000, first_ms + 31000);
+    assert_int_equal(clock_base(&camera), wall + 30000 - 1000000);
+    camera.now_us += INT64_C(31000000);
+    send_at(&camera, wall + 62000000 + 210000, first_ms + 62000);
+    assert_int_equal(clock_base(&camera), wall + 200000 - 1000000);
+    // A camera that is connected anew has another clock.
+    assert_int_equal(ch_stream_restart(camera.stream), 0);
+    send_sets(&camera);
+    send_at(&camera, wall + 90000000, 77);
+    assert_true(ch_stream_clock(camera.stream, &ticks, &unix_us));
+    assert_int_equal(unix_us, wall + 90000000);
     unplug(&camera);
 }
 
@@ -395,6 +578,7 @@ static void test_several_cursors(void **state)
     send_gop(&camera, 10); // 11..20
     assert_reads(&fast, 0, 20);
     assert_reads(&slow, 0, 4);
+    camera.now_us += KEPT_US;
     send_picture(&camera, false); // 21
     assert_int_equal(oldest(&camera), 5);
     assert_reads(&viewer, 5, 21);   // a gift: it is there
@@ -547,6 +731,12 @@ int main(void)
         cmocka_unit_test(test_lossless),
         cmocka_unit_test(test_lossless_over_limits),
         cmocka_unit_test(test_viewer),
+        cmocka_unit_test(test_kept_for_viewers),
+        cmocka_unit_test(test_kept_bytes),
+        cmocka_unit_test(test_peek_ahead),
+        cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_restart_flushes),
+        cmocka_unit_test(test_clock),
         cmocka_unit_test(test_several_cursors),
         cmocka_unit_test(test_bad_headers),
         cmocka_unit_test(test_too_many_sps),

@@ -3,11 +3,7 @@
 // reported can be recovered.
 //
 // The calls are replaced by the linker (--wrap), in both of the names that they have with 64-bit file offsets.
-#include "session_maker.h"
-
-#include "sink/recover.h"
-
-#define MAX_RECORDS 256
+#include "jpeg_session.h"
 
 // --- calls that fail ------------------------------------------------------------------------------
 
@@ -104,21 +100,13 @@ WRAP_FTRUNCATE(ftruncate64)
 
 // --- a session under them -------------------------------------------------------------------------
 
-static struct place place;
-
-static int set_up(void **state)
-{
-    (void)state;
-    place = make_place();
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    remove_place(&place);
-    return 0;
-}
+// What is recorded.
+struct material {
+    const struct show *show;   // of a phone, or
+    const struct album *album; // of a JPEG camera
+    bool h264;                 // keep stream.h264
+    size_t bytes;
+};
 
 struct outcome {
     bool opened;
@@ -127,16 +115,20 @@ struct outcome {
     char id[CH_SESSION_ID_BYTES];
 };
 
-static struct outcome record_under_fault(const struct show *show, bool h264)
+static struct outcome record_under_fault(const struct material *material)
 {
     struct outcome outcome = {0};
     struct taping taping;
     fault.armed = true;
-    int rc = begin_taping(&taping, &place, "fault", h264);
+    int rc = material->album ? begin_album(&taping, &place, "fault")
+                             : begin_taping(&taping, &place, "fault", material->h264);
     if (rc == 0) {
         outcome.opened = true;
         strcpy(outcome.id, ch_writer_id(taping.writer));
-        tape(&taping, show, 0, show->count, 5);
+        if (material->album)
+            tape_album(&taping, material->album, 0, material->album->count, 5);
+        else
+            tape(&taping, material->show, 0, material->show->count, 5);
         outcome.summary = end_taping(&taping);
         outcome.error = taping.error;
     } else {
@@ -144,15 +136,6 @@ static struct outcome record_under_fault(const struct show *show, bool h264)
     }
     fault.armed = false;
     return outcome;
-}
-
-static struct ch_verification verify(const char *id)
-{
-    char path[256];
-    struct ch_verification result;
-    snprintf(path, sizeof path, "%s/%s", place.path, id);
-    assert_int_equal(ch_verify_session(path, &result), 0);
-    return result;
 }
 
 static void assert_verifies(const char *id, enum ch_verdict verdict, const char *when)
@@ -175,7 +158,7 @@ static bool is_finished(const char *id)
     return finished;
 }
 
-// Distinct pictures of the session that are in some MP4.
+// Distinct pictures of the session that are in some MP4 or stream.mjpeg.
 static size_t pictures_on_disk(const char *id)
 {
     struct ch_verification result = verify(id);
@@ -214,38 +197,36 @@ static void check_outcome(const struct outcome *outcome, size_t bytes, const cha
     remove_folder_at(place.root, outcome->id);
 }
 
-// Fails the n-th call as `how` says, for n from 0 on, until none is left to fail; with stream.h264 and without.
-static void sweep(const struct show *show, typeof(fault) how)
+// Fails the n-th call as `how` says, for n from 0 on, until none is left to fail.
+static void sweep(const struct material *material, typeof(fault) how)
 {
-    size_t bytes = 0;
-    for (size_t i = 0; i < show->count; i++)
-        bytes += show->messages[i].size;
-    for (int h264 = 0; h264 < 2; h264++) {
-        unsigned n = 0;
-        do {
-            assert_true(n < 1000);
-            fault = how;
-            fault.countdown = n;
-            char when[96];
-            snprintf(when, sizeof when, "%s fails at call %u%s%s%s", call_names[how.call], n,
-                     how.for_ever ? " and after" : "", how.half ? ", half done" : "", how.no_cut ? ", uncut" : "");
-            struct outcome outcome = record_under_fault(show, h264);
-            check_outcome(&outcome, bytes, when);
-            n++;
-        } while (fault.hit);
-        assert_true(n > 1 || how.call == FTRUNCATE); // something did fail
-    }
+    unsigned n = 0;
+    do {
+        assert_true(n < 1000);
+        fault = how;
+        fault.countdown = n;
+        char when[96];
+        snprintf(when, sizeof when, "%s: %s fails at call %u%s%s%s", material->album ? "JPEG" : "H.264",
+                 call_names[how.call], n, how.for_ever ? " and after" : "", how.half ? ", half done" : "",
+                 how.no_cut ? ", uncut" : "");
+        struct outcome outcome = record_under_fault(material);
+        check_outcome(&outcome, material->bytes, when);
+        n++;
+    } while (fault.hit);
+    assert_true(n > 1 || how.call == FTRUNCATE); // something did fail
 }
 
-static void sweep_all(const struct show *show, enum call call)
+static void sweep_all(const struct material *material, enum call call)
 {
-    sweep(show, (typeof(fault)){.call = call, .error = EIO});
-    sweep(show, (typeof(fault)){.call = call, .error = ENOSPC, .for_ever = true});
+    sweep(material, (typeof(fault)){.call = call, .error = EIO});
+    sweep(material, (typeof(fault)){.call = call, .error = ENOSPC, .for_ever = true});
     if (call != PWRITEV)
         return;
     for (int no_cut = 0; no_cut < 2; no_cut++) {
-        sweep(show, (typeof(fault)){.call = call, .error = ENOSPC, .for_ever = true, .half = true, .no_cut = no_cut});
-        sweep(show, (typeof(fault)){.call = call, .error = EIO, .half = true, .no_cut = no_cut});
+        typeof(fault) how = {.call = call, .error = ENOSPC, .for_ever = true, .half = true, .no_cut = no_cut};
+        sweep(material, how);
+        how = (typeof(fault)){.call = call, .error = EIO, .half = true, .no_cut = no_cut};
+        sweep(material, how);
     }
 }
 
@@ -267,7 +248,16 @@ static struct show *the_show(void)
 static void run(enum call call)
 {
     struct show *show = the_show();
-    sweep_all(show, call);
+    struct album *album = make_album(24, 30);
+    size_t bytes = 0, jpeg_bytes = 0;
+    for (size_t i = 0; i < show->count; i++)
+        bytes += show->messages[i].size;
+    for (size_t i = 0; i < album->count; i++)
+        jpeg_bytes += album->pictures[i].size;
+    sweep_all(&(struct material){.show = show, .h264 = true, .bytes = bytes}, call);
+    sweep_all(&(struct material){.show = show, .h264 = false, .bytes = bytes}, call);
+    sweep_all(&(struct material){.album = album, .bytes = jpeg_bytes}, call);
+    free_album(album);
     free(show);
 }
 
@@ -308,19 +298,12 @@ static void test_truncate(void **state)
 }
 
 // The recovery itself under the same faults: a later run, on a disk that works again, makes good.
-static void test_recovery_under_faults(void **state)
+static void sweep_recovery(const struct folder *cut, size_t least)
 {
-    (void)state;
-    struct show *show = the_show();
-    struct folder whole, cut;
-    record_show(&place, show, true, &cut, &whole);
-    file_of(&cut, "stream_2.mp4")->size -= 200;
-    file_of(&cut, "stream.h264")->size -= 300;
-    file_of(&cut, "frames.idx")->size -= 100;
     for (enum call call = 0; call < CALLS; call++)
         for (unsigned n = 0, more = 1; more; n++) {
             struct ch_session_summary summary;
-            write_folder(place.root, "cut_20260101_000000", &cut);
+            write_folder(place.root, "cut_20260101_000000", cut);
             fault = (typeof(fault)){.armed = true, .call = call, .countdown = n, .error = EIO};
             int rc = ch_recover_session(place.root, "cut_20260101_000000", &summary);
             fault.armed = false;
@@ -330,15 +313,33 @@ static void test_recovery_under_faults(void **state)
             if (rc != 0 && rc != -EALREADY)
                 fail_msg("%s at call %u: %s", call_names[call], n, strerror(-rc));
             struct ch_verification result = verify("cut_20260101_000000");
-            if (json_array_size(result.problems) > 0 || result.frames < 26) {
+            if (json_array_size(result.problems) > 0 || result.frames < least) {
                 char *text = json_dumps(result.problems, JSON_INDENT(1));
                 fail_msg("%s fails at call %u: %d frames, %s\n%s", call_names[call], n, (int)result.frames,
                          result.reason, text);
             }
             ch_verification_deinit(&result);
         }
+}
+
+static void test_recovery_under_faults(void **state)
+{
+    (void)state;
+    struct show *show = the_show();
+    struct album *album = make_album(24, 30);
+    struct folder cut;
+    record_show(&place, show, true, &cut, NULL);
+    file_of(&cut, "stream_2.mp4")->size -= 200;
+    file_of(&cut, "stream.h264")->size -= 300;
+    file_of(&cut, "frames.idx")->size -= 100;
+    sweep_recovery(&cut, 26);
     free_folder(&cut);
-    free_folder(&whole);
+    record_album(album, &cut, NULL);
+    file_of(&cut, "stream.mjpeg")->size -= 100;
+    file_of(&cut, "frames.idx")->size -= 300;
+    sweep_recovery(&cut, 23);
+    free_folder(&cut);
+    free_album(album);
     free(show);
 }
 

@@ -1,0 +1,110 @@
+// Chromium with a player of web/, and a witness beside it: what the witness tells was read from the pixels.
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { chromium } from 'playwright-core';
+import { BITS } from './live_clip.js';
+
+export async function openLiveBrowser() {
+  const profile = mkdtempSync(path.join(tmpdir(), 'camhub-live-'));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
+    headless: true,
+    viewport: { width: 480, height: 360 },
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+      '--disable-component-update', '--disable-sync'],
+  });
+  return { context, profile };
+}
+
+// In the page. `kind` is 'LivePlayer' or 'JpegPlayer'.
+export async function install({ module, kind, url, BITS }) {
+  const code = await import(module);
+  const media = document.createElement(kind === 'JpegPlayer' ? 'canvas' : 'video');
+  document.body.replaceChildren(media);
+  const strip = new OffscreenCanvas(BITS * 4, 8), context = strip.getContext('2d', { willReadFrequently: true });
+
+  // The number in the strip of the picture now on the screen.
+  function look() {
+    const width = media.videoWidth ?? media.width, height = media.videoHeight ?? media.height;
+    context.drawImage(media, 0, height / 16, width, height / 8, 0, 0, BITS * 4, 8);
+    const { data } = context.getImageData(0, 4, BITS * 4, 1);
+    let number = 0;
+    for (let bit = 0; bit < BITS; bit++)
+      if (data[(bit * 4 + 2) * 4] > 128)
+        number |= 1 << bit;
+    return number;
+  }
+
+  const seen = []; // { number, at: ms since 1970 of its display, time: on the media timeline }
+  if (media.requestVideoFrameCallback) {
+    const onFrame = (now, { expectedDisplayTime, mediaTime }) => {
+      media.requestVideoFrameCallback(onFrame);
+      // The time of display is an estimate that may lie before the callback; the picture is not on the screen then.
+      const number = look(), at = Date.now() + Math.max(0, expectedDisplayTime - performance.now());
+      if (seen.at(-1)?.number !== number)
+        seen.push({ number, at, time: mediaTime });
+    };
+    media.requestVideoFrameCallback(onFrame);
+  }
+  const events = [], player = new code[kind]({ url, media, clockOffset: () => 0 });
+  for (const name of ['state', 'figures', 'size', 'trouble'])
+    player.on(name, (value, detail) => events.push({ name, value, detail, at: Date.now() }));
+  player.start();
+  window.live = { player, media, seen, events, look };
+}
+
+const WEB = path.join(import.meta.dirname, '..', '..', 'web');
+// The players' modules in the origin of a real hub, which need not have them; the document must be the hub's own, as
+// only one from this machine may connect to it.
+export async function pageBeside(context, hubUrl) {
+  const modules = `${hubUrl}/live-test`;
+  await context.route(`${modules}/**`, route => {
+    const name = path.basename(new URL(route.request().url()).pathname);
+    return route.fulfill({ contentType: 'text/javascript', body: readFileSync(path.join(WEB, name)) });
+  });
+  return { page: `${hubUrl}/healthz`, modules };
+}
+
+export class LivePage {
+  static async open(context, { page, modules }, url, kind = 'LivePlayer') {
+    const live = new LivePage();
+    live.errors = [];
+    live.page = await context.newPage();
+    live.page.on('pageerror', error => live.errors.push(String(error)));
+    live.page.on('console', message => message.type() === 'error' && live.errors.push(message.text()));
+    await live.page.goto(page);
+    const module = `${modules}/${kind === 'JpegPlayer' ? 'jpeg_player.js' : 'player.js'}`;
+    await live.page.evaluate(install, { module, kind, url, BITS });
+    return live;
+  }
+
+  // Everything seen since the last call.
+  seen() {
+    return this.page.evaluate(() => window.live.seen.splice(0));
+  }
+
+  events(name) {
+    return this.page.evaluate(name => window.live.events.filter(event => event.name === name), name);
+  }
+
+  async states() {
+    return (await this.events('state')).map(({ value }) => value);
+  }
+
+  async state() {
+    return (await this.states()).at(-1);
+  }
+
+  async figures() {
+    return (await this.events('figures')).at(-1)?.value;
+  }
+
+  call(method) {
+    return this.page.evaluate(method => window.live.player[method](), method);
+  }
+
+  close() {
+    return this.page.close();
+  }
+}
