@@ -1,21 +1,18 @@
 // One simulated phone, see camera.h. Setting up blocks (it is not measured); streaming does not.
 #include "camera.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/sockios.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "base/bytes.h"
+#include "socket.h"
+#include "usage.h"
 
 enum { TEXT = 1, CLOSE = 8, PING = 9, PONG = 10 }; // RFC 6455 5.2
-enum { SETUP_TIMEOUT_MS = 10000 };
 
 static const char capabilities[] =
     "{\"type\":\"capabilities\",\"deviceModel\":\"Bench Phone\",\"sdkInt\":33,\"resolutions\":["
@@ -26,81 +23,13 @@ static const char capabilities[] =
     "{\"width\":640,\"height\":480,\"format\":\"YUV_420_888\",\"lensFacing\":\"front\"}],"
     "\"imageAnalysisResolution\":{\"width\":1280,\"height\":720}}";
 
-static int wait_for(int fd, short events)
-{
-    struct pollfd p = {.fd = fd, .events = events};
-    int n = poll(&p, 1, SETUP_TIMEOUT_MS);
-    if (n < 0)
-        return -errno;
-    return n == 0 ? -ETIMEDOUT : 0;
-}
-
-static int send_all(struct bench_camera *camera, const void *data, size_t size)
-{
-    const uint8_t *p = data;
-    while (size > 0) {
-        ssize_t n = send(camera->fd, p, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (n < 0 && errno == EAGAIN) {
-            int err = wait_for(camera->fd, POLLOUT);
-            if (err < 0)
-                return err;
-            continue;
-        }
-        if (n < 0)
-            return -errno;
-        p += n;
-        size -= (size_t)n;
-    }
-    return 0;
-}
-
-// Reads byte by byte up to the empty line, so that nothing behind it is taken: once per camera.
-static int read_response(struct bench_camera *camera)
-{
-    char response[1024];
-    size_t size = 0;
-    while (size < 4 || memcmp(response + size - 4, "\r\n\r\n", 4) != 0) {
-        if (size == sizeof response)
-            return -EPROTO;
-        int err = wait_for(camera->fd, POLLIN);
-        if (err < 0)
-            return err;
-        ssize_t n = recv(camera->fd, response + size, 1, 0);
-        if (n <= 0)
-            return n < 0 ? -errno : -ECONNRESET;
-        size++;
-    }
-    return memcmp(response, "HTTP/1.1 101", 12) == 0 ? 0 : -EPROTO;
-}
-
-static int upgrade(struct bench_camera *camera, unsigned port, const char *name)
-{
-    char request[512];
-    int size = snprintf(request, sizeof request,
-                        "GET /android-cam/%s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nUpgrade: websocket\r\n"
-                        "Connection: Upgrade\r\nSec-WebSocket-Key: Y2FtaHViIGJlbmNobWFyaw==\r\n"
-                        "Sec-WebSocket-Version: 13\r\n\r\n",
-                        name, port);
-    int err = send_all(camera, request, (size_t)size);
-    return err < 0 ? err : read_response(camera);
-}
-
 int bench_camera_open(struct bench_camera *camera, unsigned port, const char *name, bool raw)
 {
+    char path[64];
     *camera = (struct bench_camera){.raw = raw};
-    camera->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (camera->fd < 0)
-        return -errno;
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int one = 1;
-    setsockopt(camera->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); // as OkHttp does
-    int err = connect(camera->fd, (struct sockaddr *)&address, sizeof address) < 0 ? -errno : 0;
-    if (err == 0 && !raw)
-        err = upgrade(camera, port, name);
-    if (err < 0)
-        close(camera->fd);
-    return err;
+    snprintf(path, sizeof path, "/android-cam/%s", name);
+    camera->fd = bench_socket_open(port, raw ? NULL : path, 0);
+    return camera->fd < 0 ? camera->fd : 0;
 }
 
 int bench_camera_text(struct bench_camera *camera, const char *text)
@@ -111,7 +40,7 @@ int bench_camera_text(struct bench_camera *camera, const char *text)
         return 0;
     if (size > 1024)
         return -EMSGSIZE;
-    return send_all(camera, frame, bench_frame_write(frame, TEXT, text, size));
+    return bench_socket_send(camera->fd, frame, bench_frame_write(frame, TEXT, text, size));
 }
 
 int bench_camera_greet(struct bench_camera *camera)
@@ -130,7 +59,12 @@ void bench_camera_begin(struct bench_camera *camera, const struct bench_message 
 {
     unsigned number = message->idr ? camera->idr_count++ : camera->frame_num + 1;
     camera->frame_num = message->idr ? 0 : number % 16; // log2_max_frame_num is 4
-    size_t head = bench_message_stamp(message, device_ms, camera->sequence++, number, camera->head);
+    struct bench_stamp stamp = {.device_ms = device_ms,
+                                .time_ns = message->timed ? bench_now_ns() : 0,
+                                .sequence = camera->sequence++,
+                                .picture = (uint32_t)camera->frames,
+                                .picture_number = number};
+    size_t head = bench_message_stamp(message, &stamp, camera->head);
     camera->payload += message->size - message->head_bytes - BENCH_CAMERA_HEADER_BYTES;
     camera->messages++;
     camera->frames += message->picture;
@@ -178,7 +112,7 @@ int bench_camera_flush(struct bench_camera *camera)
         return 0;
     size_t size = camera->pong_bytes;
     camera->pong_bytes = 0;
-    return send_all(camera, camera->pong, size);
+    return bench_socket_send(camera->fd, camera->pong, size);
 }
 
 static void control_frame(struct bench_camera *camera, void (*pong)(void *, uint64_t), void *context)
@@ -256,7 +190,7 @@ int bench_camera_finish(struct bench_camera *camera)
     uint8_t code[2] = {1000 >> 8, 1000 & 255};
     if (camera->raw)
         return shutdown(camera->fd, SHUT_WR) < 0 ? -errno : 0;
-    return send_all(camera, frame, bench_frame_write(frame, CLOSE, code, sizeof code));
+    return bench_socket_send(camera->fd, frame, bench_frame_write(frame, CLOSE, code, sizeof code));
 }
 
 uint64_t bench_camera_sent(const struct bench_camera *camera)

@@ -25,7 +25,7 @@ struct bench_camera {
     // The message going out: its stamped head, the rest of the shared body, perhaps a ping behind it.
     struct iovec parts[3];
     unsigned part, part_count;
-    uint8_t head[BENCH_STAMP_BYTES];
+    uint8_t head[BENCH_STAMP_MAX];
     uint8_t ping[BENCH_FRAME_HEAD_MAX + 8];
     uint8_t pong[BENCH_CONTROL_BYTES]; // answer to the server's ping, sent at the next message boundary
     size_t pong_bytes;
@@ -53,7 +53,7 @@ static inline bool bench_camera_sending(const struct bench_camera *camera)
 }
 
 // Begins the next message; the one before must be out. The body is borrowed until it is out.
-// With `ping_ns` other than 0 a ping with that number follows the message.
+// With `ping_ns` other than 0 a ping with that number follows the message. A timed message gets the time of this call.
 void bench_camera_begin(struct bench_camera *camera, const struct bench_message *message, uint64_t device_ms,
                         uint64_t ping_ns);
 // Writes what the socket takes. Sets `blocked` if that was not all.

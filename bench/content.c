@@ -5,6 +5,8 @@
 #include "content.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/bytes.h"
@@ -12,11 +14,15 @@
 #define WIDTH_MBS 80u
 #define HEIGHT_MBS 45u
 #define PICTURE_MBS (WIDTH_MBS * HEIGHT_MBS)
-#define PCM_BYTES 384u // 256 luma and 128 chroma samples, 8 bit 4:2:0
+#define STAMP_BYTES (BENCH_STAMP_MAX - BENCH_SEI_BYTES) // of a message without a time
+#define PCM_BYTES 384u                                  // 256 luma and 128 chroma samples, 8 bit 4:2:0
 
 // A fixed masking key: a client should draw one per frame (RFC 6455 5.3), but the server's work is the
 // same, and so the bodies are masked once.
 static const uint8_t mask_key[4] = {0x9b, 0x35, 0xe2, 0x5c};
+
+const uint8_t bench_sei_uuid[BENCH_SEI_UUID_BYTES] = {0x3c, 0x91, 0xd4, 0x6e, 0x52, 0xb7, 0x4a, 0x08,
+                                                      0xa6, 0x1f, 0xe9, 0x73, 0x2d, 0xc5, 0x84, 0x5b};
 
 struct bit_writer {
     uint8_t *data;
@@ -100,6 +106,18 @@ static void put_pps(struct bit_writer *w)
     end_nal(w);
 }
 
+// ITU-T H.264 7.3.2.3, D.1.7. Digits instead of binary numbers: no zero bytes, so no emulation prevention.
+static void put_sei(struct bit_writer *w)
+{
+    static const uint8_t digits[24] = "000000000000000000000000";
+    start_nal(w, 0x06);
+    put_bits(w, 5, 8); // user_data_unregistered
+    put_bits(w, sizeof bench_sei_uuid + sizeof digits, 8);
+    put_bytes(w, bench_sei_uuid, sizeof bench_sei_uuid);
+    put_bytes(w, digits, sizeof digits);
+    end_nal(w);
+}
+
 // The picture number lies in bits 8 to 11 from the slice header's start, patched by stamp_picture.
 static void put_slice_header(struct bit_writer *w, bool idr)
 {
@@ -149,11 +167,14 @@ static void put_pcm(struct bit_writer *w, bool idr, unsigned count, const uint8_
 }
 
 // Bytes of the picture; writes no more than `capacity` of them.
-static size_t put_picture(uint8_t *out, size_t capacity, bool idr, unsigned pcm, unsigned longer,
+static size_t put_picture(uint8_t *out, size_t capacity, unsigned flags, unsigned pcm, unsigned longer,
                           const uint8_t *samples)
 {
     struct bit_writer w = {.data = out, .capacity = capacity};
+    bool idr = flags & BENCH_IDR;
     memset(out, 0, capacity);
+    if (flags & BENCH_TIMED)
+        put_sei(&w);
     put_slice_header(&w, idr);
     if (idr)
         put_flat_intra(&w, PICTURE_MBS - pcm, longer);
@@ -166,20 +187,20 @@ static size_t put_picture(uint8_t *out, size_t capacity, bool idr, unsigned pcm,
 
 // Makes a picture of exactly `size` bytes: as many I_PCM macroblocks as fit, then the smallest number
 // of longer ones that fills the rest. -ERANGE if there is none.
-static int fit_picture(uint8_t *out, size_t size, bool idr, const uint8_t *samples)
+static int fit_picture(uint8_t *out, size_t size, unsigned flags, const uint8_t *samples)
 {
     unsigned pcm = (unsigned)(size / PCM_BYTES) + 1;
-    while (pcm > 0 && (pcm > PICTURE_MBS || put_picture(out, size, idr, pcm, 0, samples) > size))
+    while (pcm > 0 && (pcm > PICTURE_MBS || put_picture(out, size, flags, pcm, 0, samples) > size))
         pcm--;
     unsigned low = 0, high = PICTURE_MBS - pcm;
     while (low < high) {
         unsigned middle = (low + high) / 2;
-        if (put_picture(out, size, idr, pcm, middle, samples) < size)
+        if (put_picture(out, size, flags, pcm, middle, samples) < size)
             low = middle + 1;
         else
             high = middle;
     }
-    return put_picture(out, size, idr, pcm, low, samples) == size ? 0 : -ERANGE;
+    return put_picture(out, size, flags, pcm, low, samples) == size ? 0 : -ERANGE;
 }
 
 // Random samples, never two zero bytes in a row, so that no start code or emulation prevention arises
@@ -246,6 +267,7 @@ static int message_new(struct bench_message *message, size_t size)
     memcpy(bytes, head, head_bytes);
     ch_put_be32(bytes + head_bytes + 12, (uint32_t)(size - BENCH_CAMERA_HEADER_BYTES));
     *message = (struct bench_message){.bytes = bytes, .size = head_bytes + size, .head_bytes = head_bytes};
+    message->stamp_bytes = message->size < STAMP_BYTES ? message->size : STAMP_BYTES;
     return 0;
 }
 
@@ -263,23 +285,27 @@ int bench_message_init_sets(struct bench_message *message)
     return 0;
 }
 
-int bench_message_init_picture(struct bench_message *message, bool idr, size_t size)
+int bench_message_init_picture(struct bench_message *message, size_t size, unsigned flags)
 {
     if (size < BENCH_MIN_PICTURE || size > BENCH_MAX_PICTURE)
         return -ERANGE;
-    uint8_t *samples = random_samples(size + 2 * PCM_BYTES, idr ? 7 : 11);
+    uint8_t *samples = random_samples(size + 2 * PCM_BYTES, flags & BENCH_IDR ? 7 : 11);
     if (!samples)
         return -ENOMEM;
     int err = message_new(message, size);
     if (err < 0)
         goto out;
     message->picture = true;
-    message->idr = idr;
+    message->idr = flags & BENCH_IDR;
+    message->timed = flags & BENCH_TIMED;
+    message->plain = flags & BENCH_PLAIN;
+    if (message->timed)
+        message->stamp_bytes += BENCH_SEI_BYTES;
     uint8_t *picture = message->bytes + message->head_bytes + BENCH_CAMERA_HEADER_BYTES;
-    err = fit_picture(picture, size - BENCH_CAMERA_HEADER_BYTES, idr, samples);
+    err = fit_picture(picture, size - BENCH_CAMERA_HEADER_BYTES, flags, samples);
     if (err < 0)
         bench_message_deinit(message);
-    else
+    else if (!message->plain)
         mask(message->bytes + message->head_bytes, message->size - message->head_bytes, 0);
 out:
     free(samples);
@@ -303,17 +329,26 @@ static void stamp_picture(uint8_t *slice, bool idr, unsigned number)
     }
 }
 
-size_t bench_message_stamp(const struct bench_message *message, uint64_t device_ms, uint32_t sequence,
-                           unsigned picture_number, uint8_t head[BENCH_STAMP_BYTES])
+static void stamp_sei(uint8_t *sei, const struct bench_stamp *stamp)
 {
-    size_t size = message->size < BENCH_STAMP_BYTES ? message->size : BENCH_STAMP_BYTES;
-    uint8_t *payload = head + message->head_bytes;
+    char digits[25];
+    snprintf(digits, sizeof digits, "%016" PRIx64 "%08" PRIx32, (uint64_t)stamp->time_ns, stamp->picture);
+    memcpy(sei + BENCH_SEI_TIME_AT, digits, sizeof digits - 1);
+}
+
+size_t bench_message_stamp(const struct bench_message *message, const struct bench_stamp *stamp,
+                           uint8_t head[BENCH_STAMP_MAX])
+{
+    size_t size = message->stamp_bytes, masked = message->plain ? 0 : size - message->head_bytes;
+    uint8_t *payload = head + message->head_bytes, *picture = payload + BENCH_CAMERA_HEADER_BYTES;
     memcpy(head, message->bytes, size);
-    mask(payload, size - message->head_bytes, 0);
-    ch_put_be64(payload, device_ms);
-    ch_put_be32(payload + 8, sequence);
+    mask(payload, masked, 0);
+    ch_put_be64(payload, stamp->device_ms);
+    ch_put_be32(payload + 8, stamp->sequence);
+    if (message->timed)
+        stamp_sei(picture, stamp);
     if (message->picture)
-        stamp_picture(payload + BENCH_CAMERA_HEADER_BYTES + 5, message->idr, picture_number);
-    mask(payload, size - message->head_bytes, 0);
+        stamp_picture(picture + (message->timed ? BENCH_SEI_BYTES : 0) + 5, message->idr, stamp->picture_number);
+    mask(payload, masked, 0);
     return size;
 }

@@ -39,11 +39,13 @@ class Place:
         self.data = data
         self.server_core = server_core
         self.client_core = client_core
-        self.camhub = self._program("camhub", "src/cli/camhub")
-        self.floor = self._program("bench/floor")
-        self.loadgen = self._program("bench/loadgen")
+        self.camhub = self.program("camhub", "src/cli/camhub")
+        self.floor = self.program("bench/floor")
+        self.loadgen = self.program("bench/loadgen")
+        self.floor_live = self.program("bench/floor-live")
+        self.viewers = self.program("bench/viewers")
 
-    def _program(self, *names):
+    def program(self, *names):
         for name in names:
             path = os.path.join(self.build, name)
             if os.access(path, os.X_OK) and os.path.isfile(path):
@@ -292,10 +294,10 @@ class Original(Server):
 
 
 class Load:
-    """A running load generator. Events come from its output, one JSON object per line."""
+    """A running load generator (place.loadgen, if none is named). Events: its output, one JSON object per line."""
 
-    def __init__(self, place, server, options):
-        command = [place.loadgen, "--port", str(server.port), "--server-pid", str(server.process.pid),
+    def __init__(self, place, server, options, program=None):
+        command = [program or place.loadgen, "--port", str(server.port), "--server-pid", str(server.process.pid),
                    "--server-core", str(place.server_core), "--client-core", str(place.client_core)]
         for key, value in options.items():
             command += [f"--{key}"] if value is True else [f"--{key}", str(value)]
@@ -348,7 +350,7 @@ class Load:
         self.process.stdin.flush()
 
 
-def measure(place, server, options, reserve_bytes):
+def measure(place, server, options, reserve_bytes, program=None):
     """One round of one side: its load generator's result, after the files have been checked. With `gate` also
     the CPU time of it all until everything sent was written and synced, but the sessions not yet ended."""
     reserve = place.clean(reserve_bytes)
@@ -356,7 +358,7 @@ def measure(place, server, options, reserve_bytes):
         with server:
             reserve.release()
             before, after = server.cpu_s(), None
-            with Load(place, server, options) as load:
+            with Load(place, server, options, program) as load:
                 if "gate" in options:
                     load.wait("sent")
                     server.wait_written()

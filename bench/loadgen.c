@@ -477,10 +477,10 @@ static int generator_init(struct generator *g)
     err = bench_message_init_sets(&g->sets);
     if (err < 0)
         return err;
-    err = bench_message_init_picture(&g->key, true, o->key_size);
+    err = bench_message_init_picture(&g->key, o->key_size, BENCH_IDR);
     if (err < 0)
         return err;
-    err = bench_message_init_picture(&g->delta, false, o->size);
+    err = bench_message_init_picture(&g->delta, o->size, 0);
     if (err < 0)
         return err;
     g->slots = calloc(o->cameras, sizeof *g->slots);

@@ -12,8 +12,14 @@ import signal
 import sys
 import time
 
+import extra
+import live
+import steps as recording
 from harness import BenchError, Place
-from steps import GROUPS, STEPS, Plan
+from steps import Plan
+
+STEPS = {**recording.STEPS, **live.STEPS, **extra.STEPS}
+GROUPS = {**recording.GROUPS, **live.GROUPS}
 
 
 def parse_arguments():
@@ -22,7 +28,7 @@ def parse_arguments():
                         help="steps or groups, all if none: " + " ".join([*STEPS, *GROUPS]))
     parser.add_argument("--build", required=True, help="build folder, made with -Dbench=true")
     parser.add_argument("--quick", action="store_true",
-                        help="does it all run? one round, short windows, no verdicts, under two minutes")
+                        help="does it all run? one round, short windows, no verdicts, a few minutes")
     parser.add_argument("--rounds", type=int, help="rounds per step (5; with --quick 1)")
     parser.add_argument("--json", metavar="FILE", help="write all figures there")
     parser.add_argument("--data", help="where to put the recordings meanwhile, in a folder of their own (BUILD)")

@@ -4,9 +4,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/sock_diag.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -78,6 +80,47 @@ uint64_t bench_unread_bytes(unsigned port)
     }
     fclose(file);
     return sum;
+}
+
+uint64_t bench_resident_kb(pid_t pid)
+{
+    char path[64], line[256];
+    uint64_t kb = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return 0;
+    while (kb == 0 && fgets(line, sizeof line, file))
+        if (sscanf(line, "VmRSS: %" SCNu64, &kb) != 1)
+            kb = 0;
+    fclose(file);
+    return kb;
+}
+
+uint64_t bench_tcp_bytes(void)
+{
+    char line[256];
+    uint64_t pages = 0;
+    FILE *file = fopen("/proc/net/sockstat", "re");
+    if (!file)
+        return 0;
+    while (fgets(line, sizeof line, file)) {
+        const char *mem = strncmp(line, "TCP:", 4) == 0 ? strstr(line, " mem ") : NULL;
+        if (mem)
+            pages = strtoull(mem + 5, NULL, 10);
+    }
+    fclose(file);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+// What is charged to the socket beyond its queue (SK_MEMINFO_FWD_ALLOC) is memory taken for it as well.
+uint64_t bench_receive_buffer_bytes(int fd)
+{
+    uint32_t info[SK_MEMINFO_VARS] = {0};
+    socklen_t size = sizeof info;
+    if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &size) < 0)
+        return 0;
+    return (uint64_t)info[SK_MEMINFO_RMEM_ALLOC] + info[SK_MEMINFO_FWD_ALLOC];
 }
 
 void bench_samples_add(struct bench_samples *samples, int64_t ns)

@@ -20,6 +20,13 @@ int bench_usage_read(struct bench_usage *usage, pid_t server, int server_core, i
 // Bytes that the kernel holds for the process behind the local TCP port and that it has not read.
 uint64_t bench_unread_bytes(unsigned port);
 
+// A process's VmRSS in kB; 0 if it cannot be read.
+uint64_t bench_resident_kb(pid_t pid);
+// Bytes of memory that TCP's buffers hold on this machine, both ends of loopback (/proc/net/sockstat).
+uint64_t bench_tcp_bytes(void);
+// Of these, what one socket's receive buffer holds (SO_MEMINFO).
+uint64_t bench_receive_buffer_bytes(int fd);
+
 struct bench_samples {
     uint32_t *us; // owned; grows, and stops growing without memory
     size_t count, capacity;
