@@ -358,6 +358,8 @@ void ch_camera_housekeep(struct ch_camera *camera, int64_t now_us)
 enum ch_command_outcome ch_camera_command(struct ch_camera *camera, const struct ch_camera_message *message)
 {
     const char *text = camera->kind == CH_CAMERA_JPEG ? message->for_jpeg : message->for_h264;
+    if (message->kind == CH_COMMAND_STOP)
+        camera->resume[0] = '\0'; // also of a lost one: it does not begin again when it comes back
     if (!camera->link)
         return CH_OUTCOME_LOST;
     if (!text)

@@ -65,6 +65,7 @@ struct ch_camera {
     bool warned_unrecorded;       // in this stretch of frames without a session
     int64_t failed_us;            // when a session of its last failed for the disk, monotonic; 0: never
     int64_t retry_us;             // when to try again for a session after the disk failed; 0: not
+    char resume[128];             // of a JPEG camera that was told to start, and not to stop since: that line
     struct ch_sequence sequence;
     int64_t last_picture_us; // arrival, monotonic; 0: none yet
     // Figures of the last second or more; the line in the log every 10 s

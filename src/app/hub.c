@@ -2,6 +2,7 @@
 
 #include "app/camera.h"
 #include "app/events.h"
+#include "app/film.h"
 #include "app/peer.h"
 #include "app/recordings.h"
 #include "app/recovery.h"
@@ -119,6 +120,8 @@ static void on_housekeeping(uv_timer_t *timer)
     }
     for (struct ch_camera *camera = hub->cameras; camera; camera = camera->next)
         ch_camera_housekeep(camera, now);
+    for (struct ch_session *session = hub->sessions; session; session = session->next)
+        ch_session_housekeep(session, now);
     ch_events_housekeep(hub, now);
     if (hub->stopping && now - hub->stop_us > CH_LIMIT_SHUTDOWN_US / 2)
         ch_session_abandon_thumbnails(hub);
@@ -207,6 +210,7 @@ void ch_hub_stop(struct ch_hub *hub)
     uv_poll_stop(&hub->listen_poll);
     uv_close((uv_handle_t *)&hub->listen_poll, NULL);
     close(hub->listener);
+    ch_film_stop_all(hub);
     for (struct ch_camera *camera = hub->cameras; camera; camera = camera->next) {
         ch_camera_end_session(camera, "shutdown");
         ch_snapshot_forget(camera);

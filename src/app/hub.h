@@ -5,6 +5,9 @@
 //   router.c      which path is what
 //   camera.c      a camera by its name, connected or lost
 //   phone.c       a phone's connection
+//   esp.c         a JPEG camera's connection
+//   ring.c        JPEG cameras' newest pictures as files
+//   film.c        the films of their sessions
 //   session.c     a recording, from its start to its thumbnail
 //   live.c        viewers
 //   devconsole.c  consoles of the older programs
@@ -30,8 +33,10 @@
 struct ch_camera;
 struct ch_devconsole;
 struct ch_events;
+struct ch_films;
 struct ch_peer;
 struct ch_recordings;
+struct ch_ring;
 struct ch_session;
 
 struct ch_hub {
@@ -51,6 +56,8 @@ struct ch_hub {
     struct ch_camera *cameras;   // by name, lost ones too
     struct ch_session *sessions; // until their files and thumbnail are finished
     unsigned thumbnails;         // children running
+    struct ch_films *films;      // of JPEG cameras; NULL: none are wanted
+    struct ch_ring *rings;       // of JPEG cameras' newest pictures
     struct ch_viewer_holds holds;
     unsigned viewer_count;
     unsigned snapshots; // children running
@@ -60,7 +67,7 @@ struct ch_hub {
     bool stopping;
     int64_t started_us, stop_us; // monotonic
     unsigned works;              // pieces of work in libuv's pool that hold something of ours
-    bool warned_ffmpeg;
+    bool warned_ffmpeg, warned_film;
     void (*stopped)(struct ch_hub *hub); // everything has ended
 };
 

@@ -25,6 +25,7 @@ struct ch_recordings {
     struct ch_hub *hub;
     struct ch_disk *disk; // the thread
     uv_timer_t again, retry;
+    int timers; // of these, not closed
     bool looking, look_failed;
     struct job *missed, **missed_last; // updates that failed, owned; `retry` runs
     uint64_t sessions;                 // in the list, when they were counted last
@@ -282,12 +283,12 @@ static void retry_later(struct ch_recordings *recordings)
 static void miss(struct job *job)
 {
     struct ch_recordings *recordings = job->recordings;
-    bool known = is_missed(recordings, job->id), wait = is_passing(job->rc);
-    if (!job->again && !known)
+    bool known = is_missed(recordings, job->id), wait = is_passing(job->rc), end = atomic_load(&recordings->stopping);
+    if (!job->again && !known && !(end && wait))
         ch_log_warning("the list of recordings does not know %s yet: %s%s", job->id,
                        job->rc == -EAGAIN ? "another program has locked it" : strerror(-job->rc),
                        wait ? "; it is tried again" : "");
-    if (known || !wait || atomic_load(&recordings->stopping)) {
+    if (known || !wait || end) {
         free_job(job);
         return;
     }
@@ -541,6 +542,7 @@ int ch_recordings_start(struct ch_hub *hub)
     recordings->missed_last = &recordings->missed;
     uv_timer_init(hub->loop, &recordings->again);
     uv_timer_init(hub->loop, &recordings->retry);
+    recordings->timers = 2;
     recordings->again.data = recordings->retry.data = recordings;
     submit(open);
     on_again(&recordings->again);
@@ -548,15 +550,11 @@ int ch_recordings_start(struct ch_hub *hub)
     return 0;
 }
 
-static void on_again_closed(uv_handle_t *handle)
-{
-    free(handle->data);
-}
-
-static void on_retry_closed(uv_handle_t *handle)
+static void on_timer_closed(uv_handle_t *handle)
 {
     struct ch_recordings *recordings = handle->data;
-    uv_close((uv_handle_t *)&recordings->again, on_again_closed);
+    if (--recordings->timers == 0)
+        free(recordings);
 }
 
 void ch_recordings_stop(struct ch_hub *hub)
@@ -570,5 +568,6 @@ void ch_recordings_stop(struct ch_hub *hub)
     for (struct job *missed; (missed = take_missed(recordings));)
         free_job(missed);
     hub->recordings = NULL;
-    uv_close((uv_handle_t *)&recordings->retry, on_retry_closed);
+    uv_close((uv_handle_t *)&recordings->again, on_timer_closed);
+    uv_close((uv_handle_t *)&recordings->retry, on_timer_closed);
 }

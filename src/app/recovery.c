@@ -1,5 +1,6 @@
 #include "app/recovery.h"
 
+#include "app/film.h"
 #include "app/session.h"
 #include "base/log.h"
 #include "sink/recover.h"
@@ -8,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,7 +19,7 @@ struct recovery {
     struct ch_hub *hub;
     int root;
     DIR *folder; // read on by every piece of work
-    bool found;
+    bool found, film; // a session was finished; one lacks its film
     struct ch_session_summary summary;
 };
 
@@ -28,11 +30,15 @@ static bool is_session_name(const char *name)
 
 static void recover(struct recovery *recovery, const char *id)
 {
-    if (!ch_recover_needed(recovery->root, id))
+    if (!ch_recover_needed(recovery->root, id)) {
+        recovery->film = ch_recover_film_missing(recovery->root, id);
+        snprintf(recovery->summary.id, sizeof recovery->summary.id, "%s", id);
         return;
+    }
     int rc = ch_recover_session(recovery->root, id, &recovery->summary);
     if (rc == 0) {
         recovery->found = true;
+        recovery->film = recovery->summary.kind == CH_SESSION_JPEG && recovery->summary.frames > 0;
         ch_log_info("session %s was interrupted and is finished now: %s (%s)", id,
                     ch_verdict_name(recovery->summary.verdict), recovery->summary.reason);
     } else if (rc != -EALREADY && rc != -ENOENT && rc != -EBUSY) {
@@ -40,12 +46,12 @@ static void recover(struct recovery *recovery, const char *id)
     }
 }
 
-// Goes on through the folder until one session was recovered.
+// Goes on through the folder until one session was recovered, or lacks its film.
 static void run_next(uv_work_t *work)
 {
     struct recovery *recovery = work->data;
-    recovery->found = false;
-    for (struct dirent *entry; !recovery->found && (entry = readdir(recovery->folder));)
+    recovery->found = recovery->film = false;
+    for (struct dirent *entry; !recovery->found && !recovery->film && (entry = readdir(recovery->folder));)
         if (is_session_name(entry->d_name))
             recover(recovery, entry->d_name);
 }
@@ -54,8 +60,11 @@ static void on_next(uv_work_t *work, int status)
 {
     struct recovery *recovery = work->data;
     struct ch_hub *hub = recovery->hub;
-    if (recovery->found && status == 0 && !recovery->hub->stopping) {
-        ch_session_add_finished(recovery->hub, &recovery->summary);
+    if ((recovery->found || recovery->film) && status == 0 && !recovery->hub->stopping) {
+        if (recovery->found)
+            ch_session_add_finished(recovery->hub, &recovery->summary);
+        if (recovery->film)
+            ch_film_want(recovery->hub, recovery->summary.id);
         if (uv_queue_work(recovery->hub->loop, work, run_next, on_next) == 0)
             return;
     }

@@ -4,6 +4,7 @@
 #include "app/assets.h"
 #include "app/devconsole.h"
 #include "app/download.h"
+#include "app/esp.h"
 #include "app/events.h"
 #include "app/live.h"
 #include "app/phone.h"
@@ -127,7 +128,8 @@ const char *ch_route_websocket(struct ch_peer *peer, const struct ch_http_reques
         ch_log(CH_LOG_INFO, CH_TAG_CONNECTION, "%s: demo client", peer->conn.peer);
         return NULL;
     }
-    if (route_camera(peer, path, "/android-cam", ch_phone_open, &refusal))
+    if (route_camera(peer, path, "/android-cam", ch_phone_open, &refusal) ||
+        route_camera(peer, path, "/esp", ch_esp_open, &refusal))
         return refusal;
     if ((rest = behind(path, LIVE)))
         return ch_live_open(peer, request, rest);

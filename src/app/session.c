@@ -1,5 +1,6 @@
 #include "app/session.h"
 
+#include "app/film.h"
 #include "app/recordings.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define LISTED_US INT64_C(10000000)
 #define TROUBLE_US INT64_C(10000000) // failures closer together than this are one trouble
 
 // --- life ---
@@ -240,6 +242,8 @@ static void on_ended(void *owner, const struct ch_session_summary *summary)
         log_end(session);
         ch_recordings_changed(session->hub, summary->id);
     }
+    if (summary->kind == CH_SESSION_JPEG && summary->frames > 0)
+        ch_film_want(session->hub, summary->id);
     session->thumbnail_wanted = summary->has_video && session->hub->options.thumbnails;
     start_waiting(session->hub);
 }
@@ -264,6 +268,7 @@ struct ch_session *ch_session_start(struct ch_camera *camera)
     struct ch_writer_options options = {
         .root = hub->root,
         .root_path = hub->options.recordings,
+        .kind = camera->kind == CH_CAMERA_JPEG ? CH_SESSION_JPEG : CH_SESSION_H264,
         .h264 = hub->options.h264,
         .sync_us = hub->options.sync_us,
         .client = camera->name,
@@ -297,6 +302,14 @@ void ch_session_tick(struct ch_session *session)
 {
     if (session->recorder)
         ch_recorder_tick(session->recorder);
+}
+
+void ch_session_housekeep(struct ch_session *session, int64_t now_us)
+{
+    if (!session->recorder || !ch_recorder_id(session->recorder)[0] || now_us - session->listed_us < LISTED_US)
+        return;
+    session->listed_us = now_us;
+    ch_recordings_changed(session->hub, ch_recorder_id(session->recorder));
 }
 
 void ch_session_add_finished(struct ch_hub *hub, const struct ch_session_summary *summary)

@@ -14,6 +14,7 @@ struct ch_session {
     struct ch_recorder *recorder;    // NULL once ended
     char name[65];                   // the camera's
     int64_t started_us;              // wall clock
+    int64_t listed_us;               // when the list of recordings was told of it last, monotonic
     struct ch_session_summary summary;
     struct ch_thumbnail *thumbnail; // its child
     bool files_done, thumbnail_wanted;
@@ -25,6 +26,8 @@ struct ch_session *ch_session_start(struct ch_camera *camera);
 void ch_session_end(struct ch_session *session, const char *end_reason);
 // The tick.
 void ch_session_tick(struct ch_session *session);
+// Once per second: the list of recordings is told now and then how large it has become.
+void ch_session_housekeep(struct ch_session *session, int64_t now_us);
 // A session that was recovered and lacks a thumbnail.
 void ch_session_add_finished(struct ch_hub *hub, const struct ch_session_summary *summary);
 // The hub is out of time: thumbnails are not waited for.

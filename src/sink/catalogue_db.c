@@ -274,7 +274,7 @@ static int open_file(struct ch_catalogue *catalogue)
     return rc;
 }
 
-// Its journal belongs to it alone: beside a new database it would be read as that one's.
+// Its journal belongs to it alone, and must not be there when the new one is made.
 static int put_away(struct ch_catalogue *catalogue)
 {
     if (renameat(catalogue->root, CH_CATALOGUE_FILE, catalogue->root, CH_CATALOGUE_FILE ".broken") < 0)

@@ -9,7 +9,7 @@ import { until } from './hub.js';
 import { Shooting } from './live_camera.js';
 import { BITS, makeJpegs, makeLiveClip } from './live_clip.js';
 import { FakeHub } from './live_hub.js';
-import { install, LivePage, openLiveBrowser } from './live_page.js';
+import { install, LivePage, openWindows } from './live_page.js';
 import { Proxy } from './live_proxy.js';
 import { Tabs } from './live_tabs.js';
 
@@ -28,15 +28,13 @@ before(async () => {
     jpegs: makeJpegs(folder, { count: 100 }),
   };
   hub = await new FakeHub().start();
-  browser = await openLiveBrowser();
+  browser = await openWindows();
 });
 
 after(async () => {
-  await browser?.context.close();
+  await browser?.close();
   hub?.stop();
   rmSync(folder, { recursive: true, force: true });
-  if (browser)
-    rmSync(browser.profile, { recursive: true, force: true });
 });
 
 const address = (name, port = hub.port) => `ws://127.0.0.1:${port}/live/${name}`;
@@ -45,7 +43,7 @@ const address = (name, port = hub.port) => `ws://127.0.0.1:${port}/live/${name}`
 async function watching({ shots = clip, pace = {}, port, quiet = true }, use) {
   const name = `camera${++cameras}`, camera = hub.camera(name, shots);
   const shooting = new Shooting(shots, (frame, taken) => camera.send(frame, taken), pace);
-  const live = await LivePage.open(browser.context, hub.base, address(name, port));
+  const live = await LivePage.open(browser, hub.base, address(name, port));
   try {
     await use({ camera, shooting, live, name });
     if (quiet)
@@ -58,25 +56,7 @@ async function watching({ shots = clip, pace = {}, port, quiet = true }, use) {
 
 const playing = live => until('it plays', async () => await live.state() === 'playing');
 
-// The longest row of pictures, none left out, that was seen since the last sweep(); none may go back.
-async function longestRow(live, within = () => true) {
-  const seen = await live.page.evaluate(() => window.live.seen);
-  let longest = 0, row = 0;
-  seen.forEach(({ number }, n) => {
-    const step = n === 0 ? 1 : (number - seen[n - 1].number + COUNT) % COUNT;
-    assert.ok(step < COUNT / 2, `picture ${number} after ${seen[n - 1]?.number}`);
-    row = within(number) ? (step === 1 ? row + 1 : 1) : 0;
-    longest = Math.max(longest, row);
-  });
-  return longest;
-}
-
-// Every picture is shown: soon there is a row of so many. (Not of all that follow: a busy machine may miss one now
-// and then. A player that bunches pictures, or freezes, never gets that far.)
-async function everyPicture(live, count = 40) {
-  await live.seen();
-  await until(`${count} pictures in a row are shown`, async () => await longestRow(live) >= count, 60);
-}
+const everyPicture = (live, row = 40) => live.everyPicture(COUNT, row);
 
 async function throughProxy(use) {
   const proxy = await new Proxy(hub.port).start();
@@ -100,7 +80,7 @@ async function near(live) {
   }
 }
 
-// Most of a test is waiting for pictures, so several run at the same time, each in a page of its own.
+// Most of a test is waiting for pictures, so several run at the same time, each in a window of its own.
 describe('live players', { concurrency: 3 }, () => {
   test('a steady camera: at once, every picture, in order', () => watching({}, async scene => {
     await playing(scene.live);
@@ -238,8 +218,7 @@ describe('live players', { concurrency: 3 }, () => {
       await until('stalled', async () => await scene.live.state() === 'stalled');
       await scene.live.seen();
       await until('its end', () => shooting.sent.length > 81);
-      const behind = number => number > 81 && number < 150;
-      await until('pictures after it', async () => await longestRow(scene.live, behind) >= 15, 10);
+      await until('pictures after it', async () => await scene.live.longestRow(COUNT, 81, 150) >= 15, 10);
       assert.equal(await scene.live.state(), 'playing');
       let away = 0;
       shooting.send = (frame, taken) => {
@@ -343,7 +322,7 @@ describe('live players', { concurrency: 3 }, () => {
     }));
 
   test('no such camera: refused, until there is one; no picture yet: waiting', async () => {
-    const name = `camera${++cameras}`, live = await LivePage.open(browser.context, hub.base, address(name));
+    const name = `camera${++cameras}`, live = await LivePage.open(browser, hub.base, address(name));
     await until('refused', async () => await live.state() === 'closed');
     assert.deepEqual((await live.events('state')).at(-1).detail, { code: 1008, reason: `no camera ${name}` });
     const camera = hub.camera(name, clip);
@@ -391,7 +370,7 @@ describe('live players', { concurrency: 3 }, () => {
   test('JPEG pictures: the newest is shown, overtaken ones are counted', async () => {
     const pictures = clips.jpegs, name = `camera${++cameras}`;
     const camera = hub.camera(name, null, { format: 'mjpeg' });
-    const live = await LivePage.open(browser.context, hub.base, address(name), 'JpegPlayer');
+    const live = await LivePage.open(browser, hub.base, address(name), 'JpegPlayer');
     await until('connected', async () => await live.state() === 'waiting');
     const shown = () => live.page.evaluate(() => window.live.look());
     for (const number of [1, 2, 99, 5]) {

@@ -1,20 +1,26 @@
 // Chromium with a player of web/, and a witness beside it: what the witness tells was read from the pixels.
+import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
+import { until } from './hub.js';
 import { BITS } from './live_clip.js';
 
+const SIZE = { width: 480, height: 360 };
+const OPTIONS = { executablePath: process.env.CHROMIUM || '/usr/bin/chromium', headless: true,
+  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+    '--disable-component-update', '--disable-sync'] };
+
+// One window: of several pages, those that are behind another may be drawn once a second only.
 export async function openLiveBrowser() {
   const profile = mkdtempSync(path.join(tmpdir(), 'camhub-live-'));
-  const context = await chromium.launchPersistentContext(profile, {
-    executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
-    headless: true,
-    viewport: { width: 480, height: 360 },
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-      '--disable-component-update', '--disable-sync'],
-  });
-  return { context, profile };
+  return { context: await chromium.launchPersistentContext(profile, { ...OPTIONS, viewport: SIZE }), profile };
+}
+
+// Its newPage() opens a window of its own each time, so that several pages can be looked at.
+export function openWindows() {
+  return chromium.launch(OPTIONS);
 }
 
 // In the page. `kind` is 'LivePlayer' or 'JpegPlayer'.
@@ -47,11 +53,25 @@ export async function install({ module, kind, url, BITS }) {
     };
     media.requestVideoFrameCallback(onFrame);
   }
+  // The longest row of pictures, none left out, among those seen whose number lies between `low` and `high`, of a clip
+  // that goes round after `count`; and `back`, the first picture that came after a later one, or null.
+  function longestRow(count, low, high) {
+    let longest = 0, row = 0, back = null;
+    seen.forEach(({ number }, n) => {
+      const step = n === 0 ? 1 : (number - seen[n - 1].number + count) % count;
+      if (step >= count / 2)
+        back ??= `${number} after ${seen[n - 1].number}`;
+      row = number > low && number < high ? (step === 1 ? row + 1 : 1) : 0;
+      longest = Math.max(longest, row);
+    });
+    return { longest, back };
+  }
+
   const events = [], player = new code[kind]({ url, media, clockOffset: () => 0 });
   for (const name of ['state', 'figures', 'size', 'trouble'])
     player.on(name, (value, detail) => events.push({ name, value, detail, at: Date.now() }));
   player.start();
-  window.live = { player, media, seen, events, look };
+  window.live = { player, media, seen, events, look, longestRow };
 }
 
 const WEB = path.join(import.meta.dirname, '..', '..', 'web');
@@ -67,10 +87,11 @@ export async function pageBeside(context, hubUrl) {
 }
 
 export class LivePage {
+  // `context`: of openLiveBrowser(), or what openWindows() gives.
   static async open(context, { page, modules }, url, kind = 'LivePlayer') {
     const live = new LivePage();
     live.errors = [];
-    live.page = await context.newPage();
+    live.page = await context.newPage({ viewport: SIZE });
     live.page.on('pageerror', error => live.errors.push(String(error)));
     live.page.on('console', message => message.type() === 'error' && live.errors.push(message.text()));
     await live.page.goto(page);
@@ -82,6 +103,27 @@ export class LivePage {
   // Everything seen since the last call.
   seen() {
     return this.page.evaluate(() => window.live.seen.splice(0));
+  }
+
+  // The longest row of pictures since the last seen(), of a clip of `count`; none may have gone back.
+  async longestRow(count, low = -1, high = Infinity) {
+    const { longest, back } = await this.page.evaluate(([count, low, high]) =>
+      window.live.longestRow(count, low ?? -1, high ?? Infinity), [count, low, high]);
+    assert.equal(back, null);
+    return longest;
+  }
+
+  // Every picture is shown: soon there is a row of so many. (Not of all that follow: a busy machine may miss one now
+  // and then. A player that bunches pictures, or freezes, never gets that far.)
+  async everyPicture(count, row) {
+    await this.seen();
+    let longest = 0;
+    await until(`${row} pictures in a row are shown`, async () => {
+      longest = await this.longestRow(count);
+      return longest >= row;
+    }, 60).catch(async error => {
+      throw new Error(`${error.message}, but ${longest}: ${JSON.stringify(await this.figures())}`);
+    });
   }
 
   events(name) {

@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import { Hub, until } from './hub.js';
 import { phone, Shooting } from './live_camera.js';
 import { makeLiveClip } from './live_clip.js';
-import { LivePage, openLiveBrowser, pageBeside } from './live_page.js';
+import { LivePage, openWindows } from './live_page.js';
 import { dial } from './live_ws.js';
 
 const COUNT = 300, ROW = 20;
@@ -17,16 +17,14 @@ let hub, browser, base;
 before(async () => {
   assert.ok(process.env.CAMHUB, 'CAMHUB names the program to test');
   hub = await new Hub(path.join(folder, 'recordings')).start();
-  browser = await openLiveBrowser();
-  base = await pageBeside(browser.context, hub.url);
+  browser = await openWindows();
+  base = { page: `${hub.url}/healthz`, modules: `${hub.url}/console` };
 });
 
 after(async () => {
-  await browser?.context.close();
+  await browser?.close();
   const end = hub?.process ? await hub.stop() : 0;
   rmSync(folder, { recursive: true, force: true });
-  if (browser)
-    rmSync(browser.profile, { recursive: true, force: true });
   assert.equal(end, 0, 'the hub ends well');
 });
 
@@ -36,18 +34,10 @@ async function shoot(name, clip) {
   return { stop: async () => { await shooting.stop(); camera.close(); } };
 }
 
-const watch = name => LivePage.open(browser.context, base, `${hub.url.replace('http', 'ws')}/live/${name}`);
+const watch = name => LivePage.open(browser, base, `${hub.url.replace('http', 'ws')}/live/${name}`);
 const playing = live => until('it plays', async () => await live.state() === 'playing');
 
-// Soon so many pictures that follow each other are seen.
-async function everyPicture(live) {
-  await live.seen();
-  await until(`${ROW} pictures in a row`, async () => {
-    const seen = await live.page.evaluate(() => window.live.seen.map(({ number }) => number));
-    let row = 0;
-    return seen.some((number, n) => (row = (seen[n - 1] + 1) % COUNT === number ? row + 1 : 0) >= ROW);
-  }, 60);
-}
+const everyPicture = live => live.everyPicture(COUNT, ROW);
 
 for (const bFrames of [0, 2]) {
   test(`every picture, ${bFrames} B-frames; latency; a camera that is lost and comes back`, async () => {

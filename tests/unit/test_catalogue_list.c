@@ -351,11 +351,12 @@ static void test_long_words(void **state)
     assert_int_equal(total_of(&filter), 0);
     filter.words = "x";
     assert_int_equal(total_of(&filter), 0);
-    // As many different words as may be, and one more.
-    char many[200] = "";
-    for (int i = 0; i < CH_CATALOGUE_WORDS_MAX; i++) {
+    // As many different words as may be, and one more. What begins another word is none of its own.
+    char many[400] = "";
+    for (int i = 0; i < 2 * CH_CATALOGUE_WORDS_MAX; i++) {
         char word[8];
-        snprintf(word, sizeof word, "%c%c ", 'a' + i, 'a' + i);
+        int letter = 'a' + i % CH_CATALOGUE_WORDS_MAX;
+        snprintf(word, sizeof word, i < CH_CATALOGUE_WORDS_MAX ? "%c " : "%c%c ", letter, letter);
         strcat(many, word);
     }
     filter.camera = NULL;
