@@ -129,24 +129,11 @@ static struct ch_esp *esp_of(const struct ch_ws *ws)
     return ((struct ch_peer *)ws->owner)->role_data;
 }
 
-static uint8_t *frame_room(struct ch_esp *esp, size_t have, size_t add, bool last)
-{
-    size_t need = have + add;
-    if (!esp->frame) {
-        esp->frame = ch_frame_new(need);
-    } else if (esp->frame->message_bytes < need) {
-        size_t grown = last ? need : need + need / 2; // of a message in many pieces
-        if (ch_frame_grow(&esp->frame, grown) < 0)
-            return NULL;
-    }
-    return esp->frame ? esp->frame->message : NULL;
-}
-
 static uint8_t *on_room(struct ch_ws *ws, uint8_t opcode, size_t have, size_t add, bool last)
 {
     struct ch_esp *esp = esp_of(ws);
     if (opcode == CH_WS_BINARY)
-        return frame_room(esp, have, add, last);
+        return ch_frame_room(&esp->frame, have + add, last);
     char *text = realloc(esp->text, have + add + 1);
     if (!text)
         return NULL;

@@ -144,6 +144,17 @@ static void print_status(struct ch_operator *op)
         print_camera(op, camera);
 }
 
+// JPEG cameras have a grammar of their own: where no others are connected, there is nothing to complain about.
+static bool only_jpeg_cameras(const struct ch_hub *hub)
+{
+    unsigned jpeg = 0, others = 0;
+    for (const struct ch_camera *camera = hub->cameras; camera; camera = camera->next) {
+        jpeg += camera->link && camera->kind == CH_CAMERA_JPEG;
+        others += camera->link && camera->kind != CH_CAMERA_JPEG;
+    }
+    return jpeg > 0 && others == 0;
+}
+
 static void complain(const struct ch_command *command)
 {
     if (command->bad_aspect)
@@ -161,7 +172,8 @@ static void broadcast(struct ch_operator *op, const struct ch_command *command, 
 {
     char for_h264[CH_CAMERA_COMMAND_BYTES], for_jpeg[LINE_BYTES];
     struct ch_camera_message message = {.kind = command->kind, .for_h264 = for_h264, .for_jpeg = for_jpeg};
-    complain(command);
+    if (!only_jpeg_cameras(op->hub))
+        complain(command);
     ch_camera_write_command(command, for_h264);
     snprintf(for_jpeg, sizeof for_jpeg, "%.*s", (int)size, line);
     unsigned sent = ch_camera_command_all(op->hub, &message);

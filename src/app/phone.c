@@ -103,24 +103,12 @@ static struct ch_phone *phone_of(const struct ch_ws *ws)
     return ((struct ch_peer *)ws->owner)->role_data;
 }
 
-static uint8_t *frame_room(struct ch_phone *phone, size_t have, size_t add, bool last)
-{
-    size_t need = have + add < CH_CAMERA_HEADER_BYTES ? CH_CAMERA_HEADER_BYTES : have + add;
-    if (!phone->frame) {
-        phone->frame = ch_frame_new(need);
-    } else if (phone->frame->message_bytes < need) {
-        size_t grown = last ? need : need + need / 2; // of a message in many pieces
-        if (ch_frame_grow(&phone->frame, grown) < 0)
-            return NULL;
-    }
-    return phone->frame ? phone->frame->message : NULL;
-}
-
 static uint8_t *on_room(struct ch_ws *ws, uint8_t opcode, size_t have, size_t add, bool last)
 {
     struct ch_phone *phone = phone_of(ws);
+    size_t need = have + add < CH_CAMERA_HEADER_BYTES ? CH_CAMERA_HEADER_BYTES : have + add;
     if (opcode == CH_WS_BINARY)
-        return frame_room(phone, have, add, last);
+        return ch_frame_room(&phone->frame, need, last);
     char *text = realloc(phone->text, have + add + 1);
     if (!text)
         return NULL;

@@ -219,7 +219,7 @@ static void refuse(struct ch_peer *peer, int rc)
     switch (rc) {
     case -ENOENT: ch_peer_reply_error(peer, 404, "unknown_recording", "there is no such recording"); break;
     case -EBUSY:
-        ch_peer_reply_error(peer, 409, "recording", "this recording is still being made; stop it first");
+        ch_peer_reply_error(peer, 409, "recording", "this recording is being recorded, finished or made into a film; stop it, or wait");
         break;
     case -EINVAL: ch_peer_reply_error_in(peer, 400, "bad_value", "cursor is none of this list's", "cursor", ""); break;
     case -E2BIG: ch_peer_reply_error_in(peer, 400, "bad_value", "q: 16 words at the most are allowed", "q", ""); break;

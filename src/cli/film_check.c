@@ -10,38 +10,16 @@
 
 #define MOST_MOOV_BYTES (UINT64_C(1) << 30)
 
-struct box {
-    const uint8_t *data; // behind its header
-    size_t size;
-};
-
-// The first child of this type. False if there is none.
-static bool find(struct box parent, const char type[static 4], struct box *out)
-{
-    while (parent.size >= 8) {
-        uint32_t size = ch_get_be32(parent.data);
-        if (size < 8 || size > parent.size)
-            return false;
-        if (memcmp(parent.data + 4, type, 4) == 0) {
-            *out = (struct box){parent.data + 8, size - 8};
-            return true;
-        }
-        parent.data += size;
-        parent.size -= size;
-    }
-    return false;
-}
-
 // How long nothing is shown in front, in ticks of the movie: an edit whose media time is -1, ISO/IEC 14496-12 8.6.6.
 // That is how a film begins whose first pictures could not be decoded.
 static bool read_start(const uint8_t *moov, size_t size, int64_t *start)
 {
-    struct box box = {moov + 8, size - 8}, mvhd, edit;
+    struct ch_mp4_box box = {moov + 8, size - 8}, mvhd, edit;
     *start = 0;
-    if (!find(box, "mvhd", &mvhd) || mvhd.size < 24 || !find(box, "trak", &edit))
+    if (!ch_mp4_find(box, "mvhd", &mvhd) || mvhd.size < 24 || !ch_mp4_find(box, "trak", &edit))
         return false;
     uint32_t timescale = ch_get_be32(mvhd.data + (mvhd.data[0] == 1 ? 20 : 12));
-    if (!find(edit, "edts", &edit) || !find(edit, "elst", &edit))
+    if (!ch_mp4_find(edit, "edts", &edit) || !ch_mp4_find(edit, "elst", &edit))
         return true;
     if (edit.size < 20 || ch_get_be32(edit.data + 4) == 0)
         return false;

@@ -86,6 +86,15 @@ void ch_mp4_tables_free(struct ch_mp4_tables *tables);
 // final moov).
 void ch_mp4_write_mdat_header(uint64_t end, uint8_t out[CH_MP4_FREE_BYTES]);
 
+// The bytes of a box behind its header. Borrowed.
+struct ch_mp4_box {
+    const uint8_t *data;
+    size_t size;
+};
+// The first child of this type. False if there is none, or the children in front of it are broken (or have a size of
+// 64 bits).
+bool ch_mp4_find(struct ch_mp4_box parent, const char type[static 4], struct ch_mp4_box *child);
+
 // --- reading our own files --------------------------------------------------------------------
 
 // Walks a file in the recording shape, fragment by fragment:

@@ -11,21 +11,14 @@
 #define AVC1_FIXED_BYTES 78u
 #define MIN_AVCC_BYTES 7u
 
-// The bytes of a box behind its header.
-struct body {
-    const uint8_t *data;
-    size_t size;
-};
-
-// The first child of this type. False if there is none, or the children in front of it are broken.
-static bool find(struct body parent, const char type[static 4], struct body *child)
+bool ch_mp4_find(struct ch_mp4_box parent, const char type[static 4], struct ch_mp4_box *child)
 {
     while (parent.size >= 8) {
         uint32_t size = ch_get_be32(parent.data);
         if (size < 8 || size > parent.size)
             return false;
         if (memcmp(parent.data + 4, type, 4) == 0) {
-            *child = (struct body){parent.data + 8, size - 8};
+            *child = (struct ch_mp4_box){parent.data + 8, size - 8};
             return true;
         }
         parent.data += size;
@@ -35,10 +28,10 @@ static bool find(struct body parent, const char type[static 4], struct body *chi
 }
 
 // A child that is a FullBox with at least `min_bytes` behind version and flags, which are cut off.
-static bool find_full(struct body parent, const char type[static 4], size_t min_bytes, struct body *child,
+static bool find_full(struct ch_mp4_box parent, const char type[static 4], size_t min_bytes, struct ch_mp4_box *child,
                       uint8_t *version)
 {
-    if (!find(parent, type, child) || child->size < 4 + min_bytes)
+    if (!ch_mp4_find(parent, type, child) || child->size < 4 + min_bytes)
         return false;
     *version = child->data[0];
     child->data += 4;
@@ -46,15 +39,15 @@ static bool find_full(struct body parent, const char type[static 4], size_t min_
     return true;
 }
 
-static bool whole_moov(const uint8_t *bytes, size_t size, struct body *moov)
+static bool whole_moov(const uint8_t *bytes, size_t size, struct ch_mp4_box *moov)
 {
-    return find((struct body){bytes, size}, "moov", moov) && moov->data == bytes + 8;
+    return ch_mp4_find((struct ch_mp4_box){bytes, size}, "moov", moov) && moov->data == bytes + 8;
 }
 
 // Creation time of mvhd, 8.2.2.
-static bool read_created(struct body moov, int64_t *unix_s)
+static bool read_created(struct ch_mp4_box moov, int64_t *unix_s)
 {
-    struct body mvhd;
+    struct ch_mp4_box mvhd;
     uint8_t version;
     if (!find_full(moov, "mvhd", 8, &mvhd, &version))
         return false;
@@ -64,12 +57,12 @@ static bool read_created(struct body moov, int64_t *unix_s)
 }
 
 // Where the presentation begins on the media timeline, 8.6.6. Without an edit list, at 0.
-static bool read_edit_list(struct body trak, int64_t *media_time)
+static bool read_edit_list(struct ch_mp4_box trak, int64_t *media_time)
 {
-    struct body edts, elst;
+    struct ch_mp4_box edts, elst;
     uint8_t version;
     *media_time = 0;
-    if (!find(trak, "edts", &edts))
+    if (!ch_mp4_find(trak, "edts", &edts))
         return true;
     if (!find_full(edts, "elst", 4, &elst, &version) || ch_get_be32(elst.data) == 0)
         return false;
@@ -81,9 +74,9 @@ static bool read_edit_list(struct body trak, int64_t *media_time)
 }
 
 // 8.4.2
-static bool read_timescale(struct body mdia, uint32_t *timescale)
+static bool read_timescale(struct ch_mp4_box mdia, uint32_t *timescale)
 {
-    struct body mdhd;
+    struct ch_mp4_box mdhd;
     uint8_t version;
     if (!find_full(mdia, "mdhd", 20, &mdhd, &version))
         return false;
@@ -92,43 +85,44 @@ static bool read_timescale(struct body mdia, uint32_t *timescale)
 }
 
 // The sample description, 8.5.2, 12.1.3, and ISO/IEC 14496-15 5.4.2.
-static bool read_avc1(struct body stbl, struct ch_mp4_track *track)
+static bool read_avc1(struct ch_mp4_box stbl, struct ch_mp4_track *track)
 {
-    struct body stsd, avc1, avcc, pasp;
+    struct ch_mp4_box stsd, avc1, avcc, pasp;
     uint8_t version;
     if (!find_full(stbl, "stsd", 4, &stsd, &version))
         return false;
-    if (!find((struct body){stsd.data + 4, stsd.size - 4}, "avc1", &avc1) || avc1.size < AVC1_FIXED_BYTES)
+    if (!ch_mp4_find((struct ch_mp4_box){stsd.data + 4, stsd.size - 4}, "avc1", &avc1) || avc1.size < AVC1_FIXED_BYTES)
         return false;
     track->width = ch_get_be16(avc1.data + 24);
     track->height = ch_get_be16(avc1.data + 26);
-    struct body children = {avc1.data + AVC1_FIXED_BYTES, avc1.size - AVC1_FIXED_BYTES};
-    if (!find(children, "avcC", &avcc) || avcc.size < MIN_AVCC_BYTES)
+    struct ch_mp4_box children = {avc1.data + AVC1_FIXED_BYTES, avc1.size - AVC1_FIXED_BYTES};
+    if (!ch_mp4_find(children, "avcC", &avcc) || avcc.size < MIN_AVCC_BYTES)
         return false;
     track->avcc = avcc.data;
     track->avcc_bytes = avcc.size;
     track->sar_width = track->sar_height = 1;
-    if (find(children, "pasp", &pasp) && pasp.size >= 8) {
+    if (ch_mp4_find(children, "pasp", &pasp) && pasp.size >= 8) {
         track->sar_width = ch_get_be32(pasp.data);
         track->sar_height = ch_get_be32(pasp.data + 4);
     }
     return true;
 }
 
-static bool read_track(struct body moov, struct ch_mp4_track *track, uint32_t *timescale, struct body *stbl)
+static bool read_track(struct ch_mp4_box moov, struct ch_mp4_track *track, uint32_t *timescale, struct ch_mp4_box *stbl)
 {
-    struct body trak, mdia, minf;
-    return read_created(moov, &track->created_unix_s) && find(moov, "trak", &trak) &&
-           read_edit_list(trak, &track->media_time_ticks) && find(trak, "mdia", &mdia) &&
-           read_timescale(mdia, timescale) && find(mdia, "minf", &minf) && find(minf, "stbl", stbl) &&
+    struct ch_mp4_box trak, mdia, minf;
+    return read_created(moov, &track->created_unix_s) && ch_mp4_find(moov, "trak", &trak) &&
+           read_edit_list(trak, &track->media_time_ticks) && ch_mp4_find(trak, "mdia", &mdia) &&
+           read_timescale(mdia, timescale) && ch_mp4_find(mdia, "minf", &minf) && ch_mp4_find(minf, "stbl", stbl) &&
            read_avc1(*stbl, track);
 }
 
 int ch_mp4_read_init(const uint8_t *moov, size_t bytes, struct ch_mp4_track *track)
 {
-    struct body body, stbl, mvex;
+    struct ch_mp4_box body, stbl, mvex;
     uint32_t timescale;
-    if (!whole_moov(moov, bytes, &body) || !read_track(body, track, &timescale, &stbl) || !find(body, "mvex", &mvex))
+    if (!whole_moov(moov, bytes, &body) || !read_track(body, track, &timescale, &stbl) ||
+        !ch_mp4_find(body, "mvex", &mvex))
         return -EBADMSG;
     return timescale == CH_MP4_TIMESCALE ? 0 : -EBADMSG;
 }
@@ -136,14 +130,14 @@ int ch_mp4_read_init(const uint8_t *moov, size_t bytes, struct ch_mp4_track *tra
 // --- sample tables --------------------------------------------------------------------------------
 
 // A table of `count` entries of a fixed size. Absent is an empty one; false if it overruns its box.
-static bool read_table(struct body stbl, const char type[static 4], size_t entry_bytes, const uint8_t **data,
+static bool read_table(struct ch_mp4_box stbl, const char type[static 4], size_t entry_bytes, const uint8_t **data,
                        uint32_t *count)
 {
-    struct body box;
+    struct ch_mp4_box box;
     uint8_t version;
     *data = NULL;
     *count = 0;
-    if (!find(stbl, type, &box))
+    if (!ch_mp4_find(stbl, type, &box))
         return true;
     if (!find_full(stbl, type, 4, &box, &version))
         return false;
@@ -153,9 +147,9 @@ static bool read_table(struct body stbl, const char type[static 4], size_t entry
 }
 
 // 8.7.3.2: either one size for all, or one for each.
-static bool read_stsz(struct body stbl, struct ch_mp4_moov *out)
+static bool read_stsz(struct ch_mp4_box stbl, struct ch_mp4_moov *out)
 {
-    struct body stsz;
+    struct ch_mp4_box stsz;
     uint8_t version;
     if (!find_full(stbl, "stsz", 8, &stsz, &version))
         return false;
@@ -213,7 +207,7 @@ static bool keys_rise(const struct ch_mp4_moov *moov)
     return true;
 }
 
-static bool read_tables(struct body stbl, struct ch_mp4_moov *out)
+static bool read_tables(struct ch_mp4_box stbl, struct ch_mp4_moov *out)
 {
     if (!read_stsz(stbl, out) || !read_table(stbl, "stts", 8, &out->stts.data, &out->stts.count) ||
         !read_table(stbl, "ctts", 8, &out->ctts.data, &out->ctts.count) ||
@@ -232,11 +226,11 @@ static bool read_tables(struct body stbl, struct ch_mp4_moov *out)
 
 int ch_mp4_read_moov(const uint8_t *moov, size_t bytes, struct ch_mp4_moov *out)
 {
-    struct body body, stbl, mvex;
+    struct ch_mp4_box body, stbl, mvex;
     struct ch_mp4_track track;
     *out = (struct ch_mp4_moov){0};
     if (!whole_moov(moov, bytes, &body) || !read_track(body, &track, &out->timescale, &stbl) ||
-        find(body, "mvex", &mvex) || !read_tables(stbl, out))
+        ch_mp4_find(body, "mvex", &mvex) || !read_tables(stbl, out))
         return -EBADMSG;
     out->width = track.width;
     out->height = track.height;

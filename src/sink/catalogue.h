@@ -5,10 +5,9 @@
 // another version or contradicts itself is renamed to .catalogue.sqlite.broken and made anew. Where no file can be
 // written, the list is kept in memory.
 //
-// A list of 100,000 answers as fast as one of 100, or nearly so: rows are kept by their start (and found there, however
-// deep the page), cameras and verdicts have indexes, and words are found in an FTS5 index that holds every beginning of
-// every word. Only `total` depends on the number of hits, by some 60 ns each for one word and 40 ns for every further
-// one.
+// A list of 100,000 answers nearly as fast as one of 100: rows are kept by their start (and found there, however deep
+// the page), cameras and verdicts have indexes, and words are found in an FTS5 index that holds every beginning of
+// every word. Only `total` depends on the number of hits: by some 50 ns each for one word, and 30 ns for each other.
 //
 // Everything here blocks. One thread at a time; the catalogue has no thread and no lock of its own.
 // Functions return 0 (or what they say) or a negative errno. -EAGAIN: another process held the database for too long.

@@ -195,6 +195,8 @@ int ch_catalogue_pass(struct ch_catalogue *catalogue, int64_t budget_us, struct 
         rc = go_on(catalogue, deadline_us, changes);
         if (rc == 0)
             catalogue->pass.phase = phase_after(catalogue->pass.phase, catalogue->pass.changes + sum(changes));
+        if (rc == 0 && catalogue->pass.phase == CH_PASS_MERGE)
+            break; // words of this transaction are no piece of the index before it ends
     } while (rc >= 0 && catalogue->pass.phase != CH_PASS_NONE && ch_clock_mono_us() < deadline_us);
     catalogue->pass.changes += sum(changes);
     if (rc >= 0 && catalogue->pass.phase != CH_PASS_NONE)

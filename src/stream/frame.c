@@ -35,6 +35,15 @@ int ch_frame_grow(struct ch_frame **frame, size_t message_bytes)
     return 0;
 }
 
+uint8_t *ch_frame_room(struct ch_frame **frame, size_t need, bool last)
+{
+    if (!*frame)
+        *frame = ch_frame_new(need);
+    else if ((*frame)->message_bytes < need && ch_frame_grow(frame, last ? need : need + need / 2) < 0)
+        return NULL;
+    return *frame ? (*frame)->message : NULL;
+}
+
 struct ch_frame *ch_frame_ref(struct ch_frame *frame)
 {
     atomic_fetch_add_explicit(&frame->refs, 1, memory_order_relaxed);

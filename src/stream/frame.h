@@ -80,6 +80,9 @@ struct ch_frame {
 struct ch_frame *ch_frame_new(size_t message_bytes);
 // Moves a frame that is still being read to a larger one (fragmented messages). -ENOMEM leaves it as is.
 int ch_frame_grow(struct ch_frame **frame, size_t message_bytes);
+// Room for a message of `need` bytes so far, whose bytes up to now are kept: makes *frame, or moves it to a larger one.
+// `last`: it will not grow any further. Where the message is to be read to; NULL without memory.
+uint8_t *ch_frame_room(struct ch_frame **frame, size_t need, bool last);
 struct ch_frame *ch_frame_ref(struct ch_frame *frame);
 void ch_frame_unref(struct ch_frame *frame); // any thread; NULL is fine
 

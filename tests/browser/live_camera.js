@@ -17,7 +17,7 @@ export class Shooting {
   async #run() {
     // In order of decoding a picture is sent when it and all shown before it were taken.
     const { frames, bFrames } = this.clip;
-    let begun = performance.now(), due = 0, round = [];
+    let begun = performance.now(), due = 0, round = [], resting = false;
     const unix = Date.now() - begun;
     for (let n = 0; !this.stopped; n++) {
       const frame = frames[n % frames.length];
@@ -30,7 +30,8 @@ export class Shooting {
       due = round[frames.length];
       if (this.stopped)
         break;
-      if (this.paused)
+      resting = this.paused || resting && !frame.key; // it goes on with a key frame
+      if (resting)
         continue;
       const at = unix + performance.now();
       this.send(frame, unix + begun + taken);

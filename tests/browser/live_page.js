@@ -59,7 +59,7 @@ export async function install({ module, kind, url, BITS }) {
     let longest = 0, row = 0, back = null;
     seen.forEach(({ number }, n) => {
       const step = n === 0 ? 1 : (number - seen[n - 1].number + count) % count;
-      if (step >= count / 2)
+      if (step >= count / 2 && number >= GOP)
         back ??= `${number} after ${seen[n - 1].number}`;
       row = number > low && number < high ? (step === 1 ? row + 1 : 1) : 0;
       longest = Math.max(longest, row);
@@ -93,7 +93,10 @@ export class LivePage {
     live.errors = [];
     live.page = await context.newPage({ viewport: SIZE });
     live.page.on('pageerror', error => live.errors.push(String(error)));
-    live.page.on('console', message => message.type() === 'error' && live.errors.push(message.text()));
+    live.page.on('console', message => {
+      if (message.type() === 'error' && !message.location().url.endsWith('/favicon.ico'))
+        live.errors.push(message.text());
+    });
     await live.page.goto(page);
     const module = `${modules}/${kind === 'JpegPlayer' ? 'jpeg_player.js' : 'player.js'}`;
     await live.page.evaluate(install, { module, kind, url, BITS });
@@ -105,7 +108,8 @@ export class LivePage {
     return this.page.evaluate(() => window.live.seen.splice(0));
   }
 
-  // The longest row of pictures since the last seen(), of a clip of `count`; none may have gone back.
+  // The longest row of pictures since the last seen(), of a clip of `count`; none may have gone back, except
+  // to picture 0 of a clip that was begun anew.
   async longestRow(count, low = -1, high = Infinity) {
     const { longest, back } = await this.page.evaluate(([count, low, high]) =>
       window.live.longestRow(count, low ?? -1, high ?? Infinity), [count, low, high]);
@@ -121,7 +125,7 @@ export class LivePage {
     await until(`${row} pictures in a row are shown`, async () => {
       longest = await this.longestRow(count);
       return longest >= row;
-    }, 60).catch(async error => {
+    }, 120).catch(async error => {
       throw new Error(`${error.message}, but ${longest}: ${JSON.stringify(await this.figures())}`);
     });
   }

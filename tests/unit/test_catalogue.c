@@ -482,6 +482,30 @@ static void test_reconcile_in_steps(void **state)
     assert_int_equal(total(), MANY - MANY / 3 + 1);
 }
 
+// A walk that found much brings the pieces of the index together, in steps as well.
+static void test_a_long_walk_merges(void **state)
+{
+    (void)state;
+    static const char pieces_sql[] = "SELECT count(DISTINCT segid) FROM words_idx";
+    char id[64];
+    for (unsigned i = 0; i < 1100; i++) {
+        id_of(i, id);
+        add_session(id, FINISHED, "cam");
+    }
+    assert_int_equal(reconcile(500).added, 1100);
+    sqlite3_stmt *statement;
+    int64_t pieces;
+    assert_int_equal(sqlite3_prepare_v2(yard.catalogue->db, pieces_sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(ch_catalogue_run_value(yard.catalogue, statement, &pieces), 1);
+    sqlite3_finalize(statement);
+    assert_int_equal(pieces, 1);
+    struct ch_catalogue_filter filter;
+    ch_catalogue_filter_init(&filter);
+    filter.words = "cam missing";
+    assert_int_equal(total_of(&filter), 1100);
+    assert_int_equal(yard.warnings, 0);
+}
+
 static void test_update(void **state)
 {
     (void)state;
@@ -723,6 +747,7 @@ int main(void)
         CASE(test_unchanged_folders_are_not_read),
         CASE(test_fresh_folders_are_read_again),
         CASE(test_reconcile_in_steps),
+        CASE(test_a_long_walk_merges),
         CASE(test_update),
         CASE(test_details),
         CASE(test_delete),
