@@ -246,8 +246,11 @@ static int open_at(struct ch_catalogue *catalogue, const char *path)
         rc = broken(catalogue, "it cannot be written");
     if (rc == 0)
         rc = ch_catalogue_error(catalogue, sqlite3_busy_timeout(catalogue->db, BUSY_MS));
+    // Held by us alone, it needs no memory that is mapped from a file: a disk that fails, or somebody who cuts that file,
+    // would end the program by SIGBUS, recordings and all.
     if (rc == 0)
-        rc = execute(catalogue, "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA secure_delete=OFF;"
+        rc = execute(catalogue, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA trusted_schema=OFF;"
+                                "PRAGMA cell_size_check=ON; PRAGMA secure_delete=OFF;"
                                 "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-16384");
     if (rc == 0)
         rc = settle_schema(catalogue);

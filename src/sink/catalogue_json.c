@@ -1,5 +1,7 @@
 #include "sink/catalogue_internal.h"
 
+#include "sink/part.h"
+
 #include "base/clock.h"
 
 #include <errno.h>
@@ -137,18 +139,15 @@ static json_t *text_json(const char *text)
     return value ? value : json_string("");
 }
 
+// What plays: of a JPEG camera's session nothing, until its film is made.
 static json_t *parts_json(const struct ch_recording *recording)
 {
     json_t *parts = json_array();
-    const char *extension = recording->mjpeg_parts ? "mjpeg" : "mp4";
-    for (unsigned number = 1; number <= 64; number++) {
+    for (unsigned number = 1; number <= 64 && !recording->mjpeg_parts; number++) {
         char name[32];
         if (!(recording->parts >> (number - 1) & 1))
             continue;
-        if (number == 1)
-            snprintf(name, sizeof name, "stream.%s", extension);
-        else
-            snprintf(name, sizeof name, "stream_%u.%s", number, extension);
+        ch_part_name(number, name);
         json_array_append_new(parts, json_string(name));
     }
     return parts;

@@ -182,13 +182,14 @@ static int open_index(struct ch_writer *writer)
     return 0;
 }
 
-// A folder of its own: `client`_`time`, with a number behind it if that is taken.
+// A folder of its own: `client`_`time`, with a number behind it if that is taken. A dot in front would hide it.
 static int make_folder(struct ch_writer *writer)
 {
     char stamp[CH_STAMP_BYTES];
+    const char *client = writer->options.client;
     ch_format_stamp(writer->options.started_us, stamp);
     for (int n = 1; n < MAX_SUFFIX; n++) {
-        int used = snprintf(writer->id, sizeof writer->id, "%.80s_%s", writer->options.client, stamp);
+        int used = snprintf(writer->id, sizeof writer->id, "%s%.80s_%s", client[0] == '.' ? "_" : "", client, stamp);
         if (n > 1)
             snprintf(writer->id + used, sizeof writer->id - (size_t)used, "_%d", n);
         if (mkdirat(writer->options.root, writer->id, 0755) == 0) {

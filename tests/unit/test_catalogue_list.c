@@ -429,7 +429,7 @@ static void test_pages_of_a_long_list(void **state)
     filter.words = "c";
     assert_list(&store, &filter, 500);
     filter.words = "c1 7";
-    assert_list(&store, &filter, 100);
+    assert_list(&store, &filter, 500);
     filter.camera = "c7";
     filter.words = NULL;
     assert_list(&store, &filter, 499);
