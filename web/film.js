@@ -1,5 +1,8 @@
 // Plays a recording from its files, also while it is being recorded: parts one after another on one time bar, single
 // pictures forth and back, and for the picture that is seen the time at which it was taken, to the millisecond.
+//
+// Another file, and a longer state of the same one, is opened in a <video> of its own behind the present one, which
+// it replaces when it has a picture: what is seen never goes dark. What comes next is opened shortly before the end.
 import { recordingFile } from './api.js';
 import { button, h, isTyping, say, setIcon } from './dom.js';
 import { captureTime, Frames, SHIFTED, TICKS } from './frames.js';
@@ -8,7 +11,9 @@ import { clock, day, span, t } from './i18n.js';
 import { toggleFull } from './camera.js';
 import { findMarks, TimeBar } from './timebar.js';
 
-const JUMP_S = 5, EDGE_S = 0.5;
+const JUMP_S = 5, EDGE_S = 0.5, SOON_S = 4, PATIENCE_MS = 400;
+// A file that grows promises that its last picture is shown for 1 s; what was recorded since is newer than that.
+const PROMISE_S = 1.2, LATE_S = 0.05, AHEAD_S = 0.3;
 
 export class Film {
   #recording;
@@ -20,9 +25,11 @@ export class Film {
   #lead = 0; // ticks by which an unfinished part shows its pictures later
   #seen = null; // { before, record, after, next } of the picture shown
   #asked = 0;
+  #next = null; // what is being opened: { video, part, base, lead, plays, waits, ready, target }
   #plays = false; // what the viewer wants
   #stepped = false; // what is seen is known: pictures on the way there come late
   #wanted = null; // a seek that waits for the one under way
+  #going = false; // a seek looks for its part
   #bar = new TimeBar(seconds => this.seek(seconds));
   #note = h('p', { class: 'note', hidden: true });
   #position = h('span', { class: 'figure' });
@@ -30,7 +37,8 @@ export class Film {
 
   constructor({ recording, files, report }, signal) {
     this.#recording = recording;
-    this.video = h('video', { class: 'media', muted: true, playsInline: true, preload: 'auto', tabindex: -1 });
+    this.#signal = signal;
+    this.video = this.#make();
     this.#play = button(t('film.play'), () => this.toggle(), { shape: 'play', bare: true });
     this.element = h('div', { class: 'film' }, h('div', { class: 'screen' }, this.video, this.#note), this.#bar.element,
       h('div', { class: 'row controls' },
@@ -45,6 +53,11 @@ export class Film {
   }
 
   #play;
+  #signal;
+
+  #make() {
+    return h('video', { class: 'media', muted: true, playsInline: true, preload: 'auto', tabindex: -1 });
+  }
 
   #speed() {
     const select = h('select', { 'aria-label': t('film.speed'), title: t('film.speed'), onchange: () => {
@@ -82,71 +95,165 @@ export class Film {
 
   // Seconds of the session.
   get now() {
-    return this.#base / TICKS + this.video.currentTime;
+    const next = this.#next;
+    return next && !next.waits ? next.target : this.#base / TICKS + this.video.currentTime;
   }
 
   #listen(signal) {
-    const { video } = this, options = { signal };
-    const onFrame = (_, { mediaTime }) => {
-      video.requestVideoFrameCallback(onFrame);
-      if (!video.seeking)
-        this.#identify(mediaTime);
-    };
-    video.requestVideoFrameCallback?.(onFrame);
-    const note = text => {
-      say(this.#note, text);
-      this.#note.hidden = !text;
-    };
-    const draw = () => this.#drawPosition();
-    for (const name of ['play', 'pause', 'timeupdate', 'durationchange'])
-      video.addEventListener(name, draw, options);
-    video.addEventListener('seeked', () => {
-      const next = this.#wanted;
-      this.#wanted = null;
-      note('');
-      if (next !== null)
-        return this.#go(next);
-      this.#identify(video.currentTime);
-    }, options);
-    video.addEventListener('waiting', () => note(t('film.loading')), options);
-    video.addEventListener('playing', () => note(''), options);
-    video.addEventListener('loadeddata', () => note(''), options);
-    video.addEventListener('ended', () => this.#onEnded(), options);
-    video.addEventListener('error', () => note(t('film.error', { reason: video.error?.message ?? '' })), options);
-    document.addEventListener('keydown', event => this.#onKey(event), options);
+    document.addEventListener('keydown', event => this.#onKey(event), { signal });
+    hub.on('tick', () => this.#lookAhead(), signal);
     signal.addEventListener('abort', () => {
-      video.pause();
-      video.removeAttribute('src');
-      video.load();
+      this.#asked++;
+      this.#drop();
+      this.#release(this.video);
     });
   }
 
-  async #load(part, seconds, plays = false) {
+  #say(text) {
+    say(this.#note, text);
+    this.#note.hidden = !text;
+  }
+
+  // Of the <video> that is seen; those of one that waits to be, or was, mean nothing.
+  #follow(video) {
+    const on = (name, listener) => video.addEventListener(name, () => video === this.video && listener(),
+      { signal: this.#signal });
+    const onFrame = (_, { mediaTime }) => {
+      if (video !== this.video)
+        return;
+      video.requestVideoFrameCallback(onFrame);
+      if (!video.seeking)
+        this.#identify(mediaTime);
+      this.#handOver();
+    };
+    video.requestVideoFrameCallback?.(onFrame);
+    for (const name of ['play', 'pause', 'timeupdate', 'durationchange'])
+      on(name, () => this.#drawPosition());
+    on('timeupdate', () => this.#lookAhead());
+    on('seeked', () => {
+      const next = this.#wanted;
+      this.#wanted = null;
+      this.#say('');
+      if (next !== null)
+        return this.#go(next);
+      this.#identify(video.currentTime);
+    });
+    on('waiting', () => this.#say(t('film.loading')));
+    on('playing', () => this.#say(''));
+    on('ended', () => this.#onEnded());
+    on('error', () => this.#say(t('film.error', { reason: video.error?.message ?? '' })));
+  }
+
+  #release(video) {
+    video.pause();
+    video.removeAttribute('src');
+    video.load();
+  }
+
+  #drop() {
+    if (this.#next)
+      this.#release(this.#next.video);
+    this.#next = null;
+  }
+
+  // Opens a file behind what is seen, at `seconds` of it. `waits`: for the end of the present one.
+  async #load(part, seconds, plays = false, waits = false) {
     const { id, parts, verdict } = this.#recording, asked = ++this.#asked, grows = verdict === 'recording';
     this.#wanted = null;
+    this.#going = false;
+    this.#drop();
+    if (!waits)
+      this.video.pause();
     const place = parts.length > 1 || grows ? await this.#frames.part(part + 1).catch(() => null) : null;
     if (asked !== this.#asked)
       return;
-    this.#part = part;
-    this.#base = place?.pts ?? 0;
-    this.#lead = grows ? place?.lead ?? 0 : 0;
-    this.video.src = recordingFile(id, parts[part]);
+    const base = place?.pts ?? 0, video = this.#make();
+    const next = this.#next = { video, part, base, lead: grows ? place?.lead ?? 0 : 0, plays, waits, ready: false,
+      seconds, target: base / TICKS + seconds };
+    const onReady = () => {
+      next.ready = true;
+      if (next === this.#next && !next.waits)
+        this.#show();
+    };
+    for (const name of [seconds > 0 ? 'seeked' : 'loadeddata', 'error'])
+      video.addEventListener(name, onReady);
+    video.defaultPlaybackRate = video.playbackRate = this.video.playbackRate;
+    // A browser takes the same address for the same file, which it knows already.
+    video.src = recordingFile(id, parts[part]) + (grows ? `?at=${Date.now()}` : '');
     if (seconds > 0)
-      this.video.currentTime = seconds;
-    if (plays)
-      this.video.play().catch(() => {});
+      video.currentTime = seconds;
+    setTimeout(() => next === this.#next && !next.waits && this.#say(t('film.loading')), PATIENCE_MS);
   }
 
-  // The next part; of a session still running, what has been recorded since this file was opened. A browser also
-  // calls it an end when the last picture was merely gone to.
+  // What was opened takes the place of what is seen, as soon as it is drawn.
+  #show() {
+    const old = this.video, { video, part, base, lead, plays } = this.#next;
+    this.#next = null;
+    [this.video, this.#part, this.#base, this.#lead] = [video, part, base, lead];
+    this.#say(video.error ? t('film.error', { reason: video.error.message }) : '');
+    old.before(video); // under it
+    const leave = () => {
+      old.remove();
+      this.#release(old);
+    };
+    if (old.readyState > 0) {
+      requestAnimationFrame(() => requestAnimationFrame(leave));
+      setTimeout(leave, PATIENCE_MS); // a page that is not seen draws nothing
+    } else {
+      leave();
+    }
+    this.#follow(video);
+    if (plays)
+      video.play().catch(() => {});
+    this.#identify(video.currentTime);
+    this.#drawPosition();
+  }
+
+  // The longer state of the present file goes on with the picture that the shorter one shows.
+  #handOver() {
+    const next = this.#next, { currentTime, playbackRate } = this.video;
+    if (!next?.waits || !next.ready || next.part !== this.#part || currentTime < next.seconds - LATE_S / 2)
+      return;
+    if (currentTime < next.seconds + LATE_S * Math.max(1, playbackRate))
+      return this.#show();
+    next.ready = false; // it came too late
+    next.seconds = next.video.currentTime = currentTime + AHEAD_S * playbackRate;
+  }
+
+  // What comes behind the end of the file that is open: the next part, or of a session still running what has been
+  // recorded since. [part, seconds], or null.
+  #beyond() {
+    const { verdict, parts } = this.#recording, { duration, currentTime, ended } = this.video;
+    if (this.#part + 1 < parts.length)
+      return [this.#part + 1, 0];
+    return verdict === 'recording' && this.length > this.#base / TICKS + duration + EDGE_S
+      ? [this.#part, ended ? currentTime : Math.max(currentTime + AHEAD_S, duration - PROMISE_S)] : null;
+  }
+
+  #lookAhead() {
+    const { video } = this, left = (video.duration - video.currentTime) / video.playbackRate;
+    if (!this.#plays || this.#next || this.#going || video.seeking || !(left < SOON_S))
+      return;
+    if (video.ended)
+      return this.#onEnded();
+    const beyond = this.#beyond();
+    if (beyond)
+      this.#load(...beyond, true, true);
+  }
+
+  // A browser also calls it an end when the last picture was merely gone to.
   #onEnded() {
     if (!this.#plays)
       return null;
-    if (this.#part + 1 < this.#recording.parts.length)
-      return this.#load(this.#part + 1, 0, true);
-    if (this.#recording.verdict === 'recording' && this.length > this.now + EDGE_S)
-      return this.#load(this.#part, this.video.currentTime, true);
-    return null;
+    const next = this.#next, beyond = this.#beyond();
+    if (!next)
+      return beyond && this.#load(...beyond, true);
+    next.waits = false;
+    if (next.part === this.#part && Math.abs(next.seconds - this.video.currentTime) > LATE_S) {
+      next.ready = false;
+      next.seconds = next.video.currentTime = this.video.currentTime;
+    }
+    return next.ready ? this.#show() : next;
   }
 
   seek(seconds) {
@@ -157,12 +264,14 @@ export class Film {
   async #go(seconds) {
     const { video } = this, asked = ++this.#asked, target = Math.min(Math.max(0, seconds), this.length || Infinity);
     this.#bar.show(target, span(target, 1));
+    this.#drop();
     if (video.seeking) {
       this.#wanted = target;
       return;
     }
     const { parts } = this.#recording;
     let part = 0, base = 0;
+    this.#going = true;
     for (let n = 1; n < parts.length; n++) {
       const place = await this.#frames.part(n + 1).catch(() => null);
       if (!place || place.pts / TICKS > target)
@@ -171,17 +280,22 @@ export class Film {
     }
     if (asked !== this.#asked)
       return;
+    this.#going = false;
     const local = target - base / TICKS, beyond = Number.isFinite(video.duration) && local > video.duration;
     if (part !== this.#part || beyond && this.#recording.verdict === 'recording')
-      await this.#load(part, local, !video.paused);
+      await this.#load(part, local, this.#plays);
     else
       video.currentTime = local;
   }
 
   toggle() {
-    const { video } = this;
-    this.#plays = video.paused;
+    const { video } = this, next = this.#next;
     this.#stepped = false;
+    if (next && !next.waits) {
+      this.#plays = next.plays = !next.plays;
+      return;
+    }
+    this.#plays = video.paused;
     if (!this.#plays)
       return video.pause();
     // On the last picture of a file browsers differ in whether it has ended, and would begin it anew.

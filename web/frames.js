@@ -5,13 +5,14 @@ import { recordingFile } from './api.js';
 const RECORD = 64, BLOCK = 256, KEPT = 48, REORDER = 20;
 export const TICKS = 90000;
 export const SHIFTED = 16, REBUILT = 512;
-const PICTURE = 2;
+const PICTURE = 2, JPEG = 1024;
 
 function parse(view, at) {
-  const pts = Number(view.getBigInt64(at + 24));
-  return { sequence: view.getUint32(at), flags: view.getUint16(at + 4), part: view.getUint16(at + 6),
+  const pts = Number(view.getBigInt64(at + 24)), flags = view.getUint16(at + 4);
+  // Pictures of JPEG cameras lie in no part; the film that is made of them later has all of them.
+  return { sequence: view.getUint32(at), flags, part: flags & JPEG ? 1 : view.getUint16(at + 6),
     deviceMs: Number(view.getBigUint64(at + 8)), arrivalMs: Number(view.getBigUint64(at + 16)) / 1000,
-    pts, dts: pts - view.getInt32(at + 56), bytes: view.getUint32(at + 40) };
+    pts, dts: pts - view.getInt32(at + 56), bytes: view.getUint32(flags & JPEG ? at + 44 : at + 40) };
 }
 
 const isShown = record => record.flags & PICTURE && record.part > 0 && record.bytes > 0;

@@ -95,7 +95,7 @@ export class Picture extends Emitter {
       return t('lost.since', { time: since(time) });
     const sends = state === 'recording' || state === 'capturing';
     switch (this.#state) {
-      case 'playing': return '';
+      case 'playing': return sends ? '' : t('picture.none'); // what plays is what the hub still had
       case 'waiting': return t(sends ? 'picture.waiting' : 'picture.none');
       case 'stalled':
         return sends ? t('picture.stalled', { n: Math.floor((Date.now() - this.#stalledAt) / 1000) })

@@ -100,15 +100,17 @@ export function showRecording(main, { id }, signal) {
       load();
   }, signal);
   hub.on('tick', () => {
-    if (details?.recording.verdict !== 'recording')
+    if (details && details.recording.verdict !== 'recording')
       return;
-    film?.update({ recording: details.recording });
+    if (details)
+      film?.update({ recording: details.recording });
     if (Date.now() - asked > REFRESH_MS)
       load();
   }, signal);
   hub.on('recording_deleted', gone => {
     if (gone !== id)
       return;
+    asked = Infinity;
     film = null;
     side.replaceChildren();
     stage.replaceChildren(h('p', { class: 'empty' }, t('deleted')));

@@ -5,7 +5,7 @@ import { button, h, icon, later, say } from './dom.js';
 import { hub } from './hub.js';
 import { bytes, clock, day, duration, t } from './i18n.js';
 
-const PAGE = 50, VERDICTS = ['recording', 'complete', 'gaps', 'recovered', 'damaged', 'unknown'];
+const PAGE = 50, RETRY_MS = 5000, VERDICTS = ['recording', 'complete', 'gaps', 'recovered', 'damaged', 'unknown'];
 const SHAPES = { recording: 'recording', complete: 'alive', gaps: 'gap', recovered: 'warning', damaged: 'lost',
   unknown: 'ready' };
 const LEVELS = { recording: 'recording', complete: 'good', gaps: 'warning', recovered: 'warning', damaged: 'bad' };
@@ -88,8 +88,10 @@ export function showRecordings(main, options, signal) {
       count(page.total);
       addCameras(page.recordings);
     } catch (error) {
-      if (mine === run)
+      if (mine === run) {
         say(total, error.message);
+        setTimeout(() => mine === run && !signal.aborted && load(fresh), RETRY_MS);
+      }
     } finally {
       if (mine === run)
         loading = false;

@@ -47,7 +47,7 @@ export function describeFigures({ state, figures }, live) {
     parts.push([`${number(figures.fps)} ${t('unit.fps')}`]);
     parts.push([`${number(figures.bitrate / 1e6)} ${t('unit.mbit')}`]);
     if (live && live.latency !== null && live.latency !== undefined)
-      parts.push([`${number(live.latency, 2)} ${t('unit.s')}`]);
+      parts.push([`${number(Math.max(0, live.latency), 2)} ${t('unit.s')}`]); // clocks are estimated, too
   }
   return parts;
 }

@@ -7,11 +7,13 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Console, DEVICES, openBrowser } from './console_page.js';
 import { until } from './hub.js';
-import { HOSTILE, makeCameras } from './mock_data.js';
+import { HOSTILE, makeCamera, makeCameras } from './mock_data.js';
 import { MockHub } from './mock_hub.js';
 
 const WEB = fileURLToPath(new URL('../../web/', import.meta.url));
 const LONG = 'microscope.with-a-very-long-name_that-goes-on-and-on-and-on-1234';
+// Each test has a hub and a window of its own, and waits for most of its time.
+const TOGETHER = { concurrency: 2 };
 let browser;
 
 before(async () => { browser = await openBrowser(); });
@@ -37,7 +39,7 @@ const posted = hub => hub.requests.filter(({ method, path }) => method === 'POST
 const waitPosted = (hub, count) => until('the command arrives',
   () => posted(hub).length >= count && posted(hub).at(-1));
 
-describe('at a glance', () => {
+describe('at a glance', TOGETHER, () => {
   check('recording, alive, disk, in this order', async (console, hub) => {
     await console.see('.cell', '4 of 8');
     const [recording, alive, disk] = await console.texts('.cell');
@@ -82,7 +84,7 @@ describe('at a glance', () => {
   });
 });
 
-describe('the first visit', () => {
+describe('the first visit', TOGETHER, () => {
   const empty = { hub: { cameras: [], recordings: 0 } };
   check('says how a camera connects, and shows it when it does', async (console, hub) => {
     await console.see('.welcome', 'No camera is connected yet');
@@ -118,7 +120,7 @@ describe('the first visit', () => {
   });
 });
 
-describe('the wall', () => {
+describe('the wall', TOGETHER, () => {
   check('tiles stand by name, with state as word, shape and colour', async console => {
     await console.tile('window').waitFor();
     assert.deepEqual(await console.page.locator('.tile').evaluateAll(tiles => tiles.map(tile => tile.dataset.name)),
@@ -152,6 +154,13 @@ describe('the wall', () => {
     await console.waitLive('bench-left');
     await console.tile('bench-left').locator('.note').waitFor({ state: 'hidden' });
   });
+
+  check('what the hub still has of a camera that stopped is not shown as live', async (console, hub) => {
+    await console.waitLive('bench-left');
+    hub.setCamera('bench-left', { state: 'ready', session: null });
+    await console.see('.tile[data-name=bench-left] .note', 'Sends no pictures');
+    assert.equal(await console.tile('bench-left').locator('.picture').getAttribute('data-live'), 'false');
+  }, { devices: ['desk'] });
 
   check('a lost camera is grey, says since when, and stays until dismissed', async (console, hub) => {
     await console.tile('bench-left').waitFor();
@@ -217,7 +226,49 @@ describe('the wall', () => {
   }, { page: { hash: '#/camera/later' } });
 });
 
-describe('commands', () => {
+describe('trouble', TOGETHER, () => {
+  check('a hub that answers 500: said in words, and over when it is over', async (console, hub) => {
+    await console.tile('cam-2').waitFor();
+    hub.failing = true;
+    await console.page.getByRole('button', { name: 'Start all' }).click();
+    await console.see('.notice.error', 'HTTP 500');
+    await console.page.goto(`${hub.url}/#/recordings`);
+    await console.see('.total', 'HTTP 500');
+    hub.failing = false;
+    await console.see('.total', '1,000 recordings');
+    hub.failing = true;
+    await console.page.goto(`${hub.url}/#/recordings/${encodeURIComponent(hub.recordings[4].id)}`);
+    await console.see('.stage', 'HTTP 500');
+    hub.failing = false;
+    await console.page.locator('.film').waitFor();
+  });
+
+  check('a slow hub: everything comes in the end, and what came too late is not shown', async (console, hub) => {
+    await console.tile('cam-2').waitFor();
+    await console.waitLive('bench-left');
+    await console.page.goto(`${hub.url}/#/recordings`);
+    await console.page.goto(`${hub.url}/#/log`);
+    await console.page.goto(`${hub.url}/#/recordings/${encodeURIComponent(hub.recordings[4].id)}`);
+    await console.page.locator('.film').waitFor();
+    assert.equal(await console.page.locator('.recordings, .log').count(), 0);
+  }, { hub: { latency: 700 } });
+
+  const crowd = Array.from({ length: 200 }, (_, n) => makeCamera(`cam-${n + 1}`, 'recording', Date.now()));
+  check('two hundred cameras', async (console, hub) => {
+    await console.see('.cell', '200 of 200');
+    assert.equal(await console.page.locator('.tile').count(), 200);
+    await console.waitLive('cam-1');
+    await console.tile('cam-200').scrollIntoViewIfNeeded();
+    await console.waitLive('cam-200');
+    assert.ok(hub.viewers.size < 30, `${hub.viewers.size} streams`);
+    await console.page.getByRole('button', { name: 'Start all' }).click();
+    await console.see('.notice', 'Sent to 200 cameras');
+    await console.page.goto(`${hub.url}/#/camera/cam-77`);
+    await console.waitLive('');
+  }, { hub: { cameras: crowd } });
+});
+
+describe('commands', TOGETHER, () => {
   check('start and stop all: at once, with what each answered', async (console, hub) => {
     await console.page.getByRole('button', { name: 'Start all' }).click();
     assert.deepEqual(await waitPosted(hub, 1), { command: 'start', bitrate: 4, fps: 10 });
@@ -295,7 +346,7 @@ describe('commands', () => {
   }, { page: { hash: '#/camera/esp-door' } });
 });
 
-describe('the log', () => {
+describe('the log', TOGETHER, () => {
   const log = { page: { hash: '#/log' } }, lines = console => console.page.locator('.log li');
   check('filters by level, words and camera', async console => {
     await console.see('.log', 'listening');
@@ -342,7 +393,7 @@ describe('the log', () => {
   }, log);
 });
 
-describe('languages, colours, access', () => {
+describe('languages, colours, access', TOGETHER, () => {
   check('the browser\'s language, another by choice, remembered', async console => {
     await console.see('nav', '画面墙');
     assert.equal(await console.page.locator('html').getAttribute('lang'), 'zh');

@@ -153,7 +153,7 @@ check('several parts are one film', hub => hub.recordings[1], async (console, hu
   await waitTaken(console, start + 299 * STEP_MS);
   await console.page.keyboard.press('.');
   await waitTaken(console, start + 20000);
-  assert.match(await source(), /stream_2\.mp4$/);
+  await until('the second part', async () => /stream_2\.mp4$/.test(await source()));
   await console.page.keyboard.press('.');
   await waitTaken(console, start + 20000 + STEP_MS);
   await console.page.keyboard.press(',');

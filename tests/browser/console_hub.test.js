@@ -1,7 +1,8 @@
 // The console page on a real hub, with a page as its camera: the picture appears, the recording is on the list, its
 // film steps, and stopping finishes it. CAMHUB names the hub's program.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -26,6 +27,21 @@ after(async () => {
   const end = hub?.process ? await hub.stop() : 0;
   rmSync(folder, { recursive: true, force: true });
   assert.equal(end, 0, 'the hub ends well');
+});
+
+test('the page is light, as it is sent', async () => {
+  const names = readdirSync(new URL('../../web/', import.meta.url));
+  assert.ok(names.length > 20);
+  const sizes = await Promise.all(names.map(name => new Promise((resolve, reject) => {
+    const address = `${hub.url}/${name === 'index.html' ? '' : `console/${name}`}`;
+    get(address, { headers: { 'Accept-Encoding': 'gzip' } }, response => {
+      let size = 0;
+      assert.deepEqual([response.statusCode, response.headers['content-encoding']], [200, 'gzip'], name);
+      response.on('data', data => { size += data.length; }).on('end', () => resolve(size));
+    }).on('error', reject);
+  })));
+  const sum = sizes.reduce((all, size) => all + size, 0);
+  assert.ok(sum < 100000, `${sum} bytes`);
 });
 
 for (const device of Object.keys(DEVICES))

@@ -22,8 +22,10 @@ export class Hub {
     this.log = '';
   }
 
-  async start() {
-    this.process = spawn(process.env.CAMHUB, ['serve', '--host', '127.0.0.1', '--port', '0', '--open',
+  // On any free port, or on that of its last run.
+  async start({ again = false } = {}) {
+    const port = again ? new URL(this.url).port : '0';
+    this.process = spawn(process.env.CAMHUB, ['serve', '--host', '127.0.0.1', '--port', port, '--open',
       '--recordings', this.recordings], { stdio: ['pipe', 'ignore', 'pipe'] });
     this.ended = new Promise(resolve => this.process.on('exit', (code, signal) => resolve(signal ?? code)));
     let log = '';
@@ -81,5 +83,6 @@ export async function serveFolder(folder) {
     createReadStream(file, { start, end }).on('error', () => response.destroy()).pipe(response);
   });
   await new Promise(resolve => server.listen(0, '127.0.0.1', resolve));
-  return { url: `http://127.0.0.1:${server.address().port}`, close: () => { server.close(); server.closeAllConnections(); } };
+  const close = () => { server.close(); server.closeAllConnections(); };
+  return { url: `http://127.0.0.1:${server.address().port}`, close };
 }

@@ -81,7 +81,7 @@ async function near(live) {
 }
 
 // Most of a test is waiting for pictures, so several run at the same time, each in a window of its own.
-describe('live players', { concurrency: 3 }, () => {
+describe('live players', { concurrency: 2 }, () => {
   test('a steady camera: at once, every picture, in order', () => watching({}, async scene => {
     await playing(scene.live);
     assert.deepEqual(await scene.live.states(), ['connecting', 'waiting', 'playing']);
@@ -218,7 +218,7 @@ describe('live players', { concurrency: 3 }, () => {
       await until('stalled', async () => await scene.live.state() === 'stalled');
       await scene.live.seen();
       await until('its end', () => shooting.sent.length > 81);
-      await until('pictures after it', async () => await scene.live.longestRow(COUNT, 81, 150) >= 15, 10);
+      await until('pictures after it', async () => await scene.live.longestRow(COUNT, { low: 81, high: 150 }) >= 15, 10);
       assert.equal(await scene.live.state(), 'playing');
       let away = 0;
       shooting.send = (frame, taken) => {

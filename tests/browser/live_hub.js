@@ -3,10 +3,11 @@
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { codecString, fragment, initSegment, TIMESCALE } from './live_mp4.js';
 import { accept } from './live_ws.js';
 
-const WEB = path.join(import.meta.dirname, '..', '..', 'web');
+const WEB = fileURLToPath(new URL('../../web/', import.meta.url));
 const ORIGIN_US = 1000000; // where a camera's timeline begins
 const STEP_MS = 1000 / 30; // by which decode times lie before those of showing, per B-frame
 const POLICY = "default-src 'none'; script-src 'self'; media-src blob:; connect-src 'self' ws:; img-src 'self' data:";

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { Hub, until } from './hub.js';
 import { phone, Shooting } from './live_camera.js';
 import { makeLiveClip } from './live_clip.js';
@@ -12,10 +12,12 @@ import { dial } from './live_ws.js';
 
 const COUNT = 300, ROW = 20;
 const folder = mkdtempSync(path.join(tmpdir(), 'camhub-live-'));
-let hub, browser, base;
+let hub, browser, base, clips;
 
 before(async () => {
   assert.ok(process.env.CAMHUB, 'CAMHUB names the program to test');
+  clips = { 0: makeLiveClip(folder, 'clip', { count: COUNT }),
+    2: makeLiveClip(folder, 'b-frames', { count: COUNT, bFrames: 2 }) };
   hub = await new Hub(path.join(folder, 'recordings')).start();
   browser = await openWindows();
   base = { page: `${hub.url}/healthz`, modules: `${hub.url}/console` };
@@ -28,46 +30,45 @@ after(async () => {
   assert.equal(end, 0, 'the hub ends well');
 });
 
-async function shoot(name, clip) {
+// `t`: the test at whose end it is over.
+async function shoot(t, name, clip) {
   const camera = await phone(dial, hub.url, name);
   const shooting = new Shooting(clip, (frame, taken) => camera.send(frame, taken));
-  return { stop: async () => { await shooting.stop(); camera.close(); } };
+  const stop = async () => { await shooting.stop(); camera.close(); };
+  t.after(stop);
+  return { stop };
 }
 
 const watch = name => LivePage.open(browser, base, `${hub.url.replace('http', 'ws')}/live/${name}`);
-const playing = live => until('it plays', async () => await live.state() === 'playing');
+const playing = (live, seconds) => until('it plays', async () => await live.state() === 'playing', seconds);
 
-const everyPicture = live => live.everyPicture(COUNT, ROW);
-
-for (const bFrames of [0, 2]) {
-  test(`every picture, ${bFrames} B-frames; latency; a camera that is lost and comes back`, async () => {
-    const clip = makeLiveClip(folder, `clip${bFrames}`, { count: COUNT, bFrames }), name = `phone${bFrames}`;
-    let camera = await shoot(name, clip);
-    const live = await watch(name);
-    await playing(live);
-    await everyPicture(live);
-    const { latency, behind } = await until('latency', async () => {
-      const figures = await live.figures();
-      return figures?.latency !== null && figures;
+describe('live players on a hub', { concurrency: 3 }, () => {
+  for (const bFrames of [0, 2])
+    test(`every picture, ${bFrames} B-frames; latency; a camera that is lost and comes back`, async t => {
+      const clip = clips[bFrames], name = `phone${bFrames}`, camera = await shoot(t, name, clip);
+      const live = await watch(name);
+      await playing(live);
+      await live.everyPicture(COUNT, ROW);
+      const { latency, behind } = await until('latency', async () => {
+        const figures = await live.figures();
+        return figures?.latency !== null && figures;
+      });
+      assert.ok(latency > 0 && latency < 2 && behind >= 0 && behind < 1, `latency ${latency}, behind ${behind}`);
+      await camera.stop();
+      await until('stalled', async () => await live.state() === 'stalled');
+      await shoot(t, name, clip);
+      await playing(live);
+      await live.everyPicture(COUNT, ROW, { begunAnew: true });
+      assert.deepEqual([await live.events('trouble'), live.errors], [[], []]);
+      await live.close();
     });
-    assert.ok(latency > 0 && latency < 2 && behind >= 0 && behind < 1, `latency ${latency}, behind ${behind}`);
-    await camera.stop();
-    await until('stalled', async () => await live.state() === 'stalled');
-    camera = await shoot(name, clip);
-    await playing(live);
-    await everyPicture(live);
-    assert.deepEqual([await live.events('trouble'), live.errors], [[], []]);
-    await live.close();
-    await camera.stop();
-  });
-}
 
-test('no such camera: refused, until there is one', async () => {
-  const live = await watch('later');
-  await until('refused', async () => await live.state() === 'closed');
-  assert.equal((await live.events('state')).at(-1).detail.code, 1008);
-  const camera = await shoot('later', makeLiveClip(folder, 'later', { count: COUNT }));
-  await until('it plays', async () => await live.state() === 'playing', 30);
-  await live.close();
-  await camera.stop();
+  test('no such camera: refused, until there is one', async t => {
+    const live = await watch('later');
+    await until('refused', async () => await live.state() === 'closed');
+    assert.equal((await live.events('state')).at(-1).detail.code, 1008);
+    await shoot(t, 'later', clips[0]);
+    await playing(live, 30);
+    await live.close();
+  });
 });

@@ -36,6 +36,7 @@ export class MockHub {
     this.log = makeLog(this.begun, 200);
     this.statusChange = {};
     this.refuses = false;
+    this.failing = false; // answers everything but the page with 500 and no JSON
     const [film, second] = this.media.films;
     this.recordings = Array.from({ length: recordings }, (_, n) => makeRecording(n, this.begun, { length: film.length,
       frames: film.pictures.length }));
@@ -213,6 +214,8 @@ export class MockHub {
       return this.#page('index.html', request, send);
     if (parts[0] === 'console' && existsSync(path.join(WEB, path.basename(parts[1] ?? '-'))))
       return this.#page(path.basename(parts[1]), request, send);
+    if (this.failing)
+      return send(500, '<!doctype html><h1>500</h1>', 'html');
     if (parts[0] === 'recordings')
       return this.#file(parts, request, send, fail);
     if (parts[0] === 'api' && parts[1] === 'v1')
