@@ -264,8 +264,10 @@ export class Film {
   async #go(seconds) {
     const { video } = this, asked = ++this.#asked, target = Math.min(Math.max(0, seconds), this.length || Infinity);
     this.#bar.show(target, span(target, 1));
-    this.#drop();
-    if (video.seeking) {
+    const opening = this.#next?.waits === false ? this.#next : null;
+    if (!opening)
+      this.#drop();
+    if (!opening && video.seeking) {
       this.#wanted = target;
       return;
     }
@@ -282,7 +284,11 @@ export class Film {
       return;
     this.#going = false;
     const local = target - base / TICKS, beyond = Number.isFinite(video.duration) && local > video.duration;
-    if (part !== this.#part || beyond && this.#recording.verdict === 'recording')
+    if (opening && opening === this.#next && opening.part === part) {
+      Object.assign(opening, { ready: false, seconds: local, target });
+      opening.video.currentTime = local;
+    } else if (opening === this.#next && opening || part !== this.#part
+      || beyond && this.#recording.verdict === 'recording')
       await this.#load(part, local, this.#plays);
     else
       video.currentTime = local;

@@ -172,13 +172,16 @@ static void broadcast(struct ch_operator *op, const struct ch_command *command, 
 {
     char for_h264[CH_CAMERA_COMMAND_BYTES], for_jpeg[LINE_BYTES];
     struct ch_camera_message message = {.kind = command->kind, .for_h264 = for_h264, .for_jpeg = for_jpeg};
-    if (!only_jpeg_cameras(op->hub))
+    bool as_typed = only_jpeg_cameras(op->hub);
+    if (!as_typed)
         complain(command);
     ch_camera_write_command(command, for_h264);
     snprintf(for_jpeg, sizeof for_jpeg, "%.*s", (int)size, line);
     unsigned sent = ch_camera_command_all(op->hub, &message);
     const char *plural = sent == 1 ? "" : "s";
-    if (command->kind == CH_COMMAND_STOP)
+    if (as_typed)
+        ch_log(CH_LOG_INFO, CH_TAG_BROADCAST, "\"%.100s\" sent to %u camera%s", for_jpeg, sent, plural);
+    else if (command->kind == CH_COMMAND_STOP)
         ch_log(CH_LOG_INFO, CH_TAG_BROADCAST, "stop sent to %u camera%s", sent, plural);
     else if (command->aspect_w > 0)
         ch_log(CH_LOG_INFO, CH_TAG_BROADCAST, "start %d:%d, %d Mbit/s, %d frames/s sent to %u camera%s",

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -32,7 +31,7 @@ static void recover(struct recovery *recovery, const char *id)
 {
     if (!ch_recover_needed(recovery->root, id)) {
         recovery->film = ch_recover_film_missing(recovery->root, id);
-        snprintf(recovery->summary.id, sizeof recovery->summary.id, "%s", id);
+        memcpy(recovery->summary.id, id, strlen(id) + 1); // is_session_name has seen to its length
         return;
     }
     int rc = ch_recover_session(recovery->root, id, &recovery->summary);

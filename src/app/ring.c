@@ -61,10 +61,10 @@ static void batch_done(struct ch_disk_job *job)
 {
     struct ch_ring *ring = (struct ch_ring *)job;
     ring->busy = false;
-    if (ring->users == 0)
-        free_ring(ring);
-    else if (ring->waiting_count > 0)
+    if (ring->waiting_count > 0) // also when nobody uses it any more: the newest are among them
         submit(ring);
+    else if (ring->users == 0)
+        free_ring(ring);
 }
 
 static void submit(struct ch_ring *ring)

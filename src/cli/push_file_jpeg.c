@@ -166,7 +166,7 @@ static int add_file(struct ch_push_file *file, const char *name)
     if (fd < 0)
         return -errno;
     uint8_t *data = NULL;
-    size_t size;
+    size_t size = 0;
     struct ch_jpeg jpeg;
     int rc = read_whole(fd, &data, &size);
     if (rc == 0)
