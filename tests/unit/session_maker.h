@@ -340,6 +340,7 @@ static inline struct folder copy_folder(const struct folder *folder)
     for (size_t i = 0; i < copy.count; i++) {
         copy.files[i].data = malloc(copy.files[i].size + 1);
         memcpy(copy.files[i].data, folder->files[i].data, copy.files[i].size);
+        copy.files[i].data[copy.files[i].size] = 0; // texts are looked through
     }
     return copy;
 }
