@@ -206,6 +206,7 @@ void ch_hub_stop(struct ch_hub *hub)
     if (hub->stopping)
         return;
     hub->stopping = true;
+    atomic_store(&hub->ending, true);
     hub->stop_us = ch_clock_mono_us();
     uv_poll_stop(&hub->listen_poll);
     uv_close((uv_handle_t *)&hub->listen_poll, NULL);

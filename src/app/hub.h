@@ -28,6 +28,7 @@
 #include "sink/recorder.h"
 #include "sink/viewer.h"
 
+#include <stdatomic.h>
 #include <uv.h>
 
 struct ch_camera;
@@ -65,6 +66,7 @@ struct ch_hub {
     struct ch_events *events;
     struct ch_recordings *recordings;
     bool stopping;
+    atomic_bool ending; // the same, for other threads
     int64_t started_us, stop_us; // monotonic
     unsigned works;              // pieces of work in libuv's pool that hold something of ours
     bool warned_ffmpeg, warned_film;

@@ -45,12 +45,13 @@ static void recover(struct recovery *recovery, const char *id)
     }
 }
 
-// Goes on through the folder until one session was recovered, or lacks its film.
+// Goes on through the folder until one session was recovered, or lacks its film, or the hub ends.
 static void run_next(uv_work_t *work)
 {
     struct recovery *recovery = work->data;
     recovery->found = recovery->film = false;
-    for (struct dirent *entry; !recovery->found && !recovery->film && (entry = readdir(recovery->folder));)
+    for (struct dirent *entry; !recovery->found && !recovery->film && !atomic_load(&recovery->hub->ending) &&
+                               (entry = readdir(recovery->folder));)
         if (is_session_name(entry->d_name))
             recover(recovery, entry->d_name);
 }
