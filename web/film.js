@@ -25,7 +25,7 @@ export class Film {
   #lead = 0; // ticks by which an unfinished part shows its pictures later
   #seen = null; // { before, record, after, next } of the picture shown
   #asked = 0;
-  #next = null; // what is being opened: { video, part, base, lead, plays, waits, ready, target }
+  #next = null; // what is being opened: { video, part, seconds, plays, waits, open, ready ... }
   #plays = false; // what the viewer wants
   #stepped = false; // what is seen is known: pictures on the way there come late
   #wanted = null; // a seek that waits for the one under way
@@ -158,30 +158,34 @@ export class Film {
 
   // Opens a file behind what is seen, at `seconds` of it. `waits`: for the end of the present one.
   async #load(part, seconds, plays = false, waits = false) {
-    const { id, parts, verdict } = this.#recording, asked = ++this.#asked, grows = verdict === 'recording';
+    const { id, parts, verdict } = this.#recording, grows = verdict === 'recording', video = this.#make();
     this.#wanted = null;
     this.#going = false;
     this.#drop();
+    const next = this.#next = { video, part, base: 0, lead: 0, plays, waits, ready: false, open: false, seconds,
+      target: this.now };
     if (!waits)
       this.video.pause();
     const place = parts.length > 1 || grows ? await this.#frames.part(part + 1).catch(() => null) : null;
-    if (asked !== this.#asked)
+    if (next !== this.#next)
       return;
-    const base = place?.pts ?? 0, video = this.#make();
-    const next = this.#next = { video, part, base, lead: grows ? place?.lead ?? 0 : 0, plays, waits, ready: false,
-      seconds, target: base / TICKS + seconds };
+    const base = place?.pts ?? 0;
+    const begin = next.seconds; // the present one may have ended meanwhile
+    Object.assign(next, { base, lead: grows ? place?.lead ?? 0 : 0, target: base / TICKS + begin, open: true });
     const onReady = () => {
+      if (video.seeking && !video.error)
+        return; // to another place
       next.ready = true;
       if (next === this.#next && !next.waits)
         this.#show();
     };
-    for (const name of [seconds > 0 ? 'seeked' : 'loadeddata', 'error'])
+    for (const name of [begin > 0 ? 'seeked' : 'loadeddata', 'error'])
       video.addEventListener(name, onReady);
     video.defaultPlaybackRate = video.playbackRate = this.video.playbackRate;
     // A browser takes the same address for the same file, which it knows already.
     video.src = recordingFile(id, parts[part]) + (grows ? `?at=${Date.now()}` : '');
-    if (seconds > 0)
-      video.currentTime = seconds;
+    if (begin > 0)
+      video.currentTime = begin;
     setTimeout(() => next === this.#next && !next.waits && this.#say(t('film.loading')), PATIENCE_MS);
   }
 
@@ -251,7 +255,9 @@ export class Film {
     next.waits = false;
     if (next.part === this.#part && Math.abs(next.seconds - this.video.currentTime) > LATE_S) {
       next.ready = false;
-      next.seconds = next.video.currentTime = this.video.currentTime;
+      next.seconds = this.video.currentTime;
+      if (next.open)
+        next.video.currentTime = next.seconds;
     }
     return next.ready ? this.#show() : next;
   }
@@ -262,16 +268,17 @@ export class Film {
   }
 
   async #go(seconds) {
-    const { video } = this, asked = ++this.#asked, target = Math.min(Math.max(0, seconds), this.length || Infinity);
+    const asked = ++this.#asked, target = Math.min(Math.max(0, seconds), this.length || Infinity);
     this.#bar.show(target, span(target, 1));
     const opening = this.#next?.waits === false ? this.#next : null;
-    if (!opening)
+    if (!opening) {
       this.#drop();
-    if (!opening && video.seeking) {
-      this.#wanted = target;
-      return;
+      if (this.video.seeking) {
+        this.#wanted = target;
+        return;
+      }
     }
-    const { parts } = this.#recording;
+    const { parts, verdict } = this.#recording;
     let part = 0, base = 0;
     this.#going = true;
     for (let n = 1; n < parts.length; n++) {
@@ -283,15 +290,15 @@ export class Film {
     if (asked !== this.#asked)
       return;
     this.#going = false;
-    const local = target - base / TICKS, beyond = Number.isFinite(video.duration) && local > video.duration;
-    if (opening && opening === this.#next && opening.part === part) {
-      Object.assign(opening, { ready: false, seconds: local, target });
-      opening.video.currentTime = local;
-    } else if (opening === this.#next && opening || part !== this.#part
-      || beyond && this.#recording.verdict === 'recording')
+    const { video } = this, local = target - base / TICKS, next = this.#next;
+    if (next?.open && !next.waits && next.part === part) {
+      Object.assign(next, { ready: false, seconds: local, target });
+      next.video.currentTime = local;
+    } else if (next || part !== this.#part || verdict === 'recording' && local > video.duration) {
       await this.#load(part, local, this.#plays);
-    else
+    } else {
       video.currentTime = local;
+    }
   }
 
   toggle() {

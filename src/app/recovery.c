@@ -17,7 +17,7 @@ struct recovery {
     uv_work_t work;
     struct ch_hub *hub;
     int root;
-    DIR *folder; // read on by every piece of work
+    DIR *folder;      // read on by every piece of work
     bool found, film; // a session was finished; one lacks its film
     struct ch_session_summary summary;
 };

@@ -118,6 +118,13 @@ int ch_catalogue_stamp(int root, const char *id, struct ch_catalogue_stamps *sta
 
 // --- files ---
 
+// On its way to another name: nobody has a use for it.
+static bool is_temporary(const char *name)
+{
+    size_t size = strlen(name);
+    return size > 4 && strcmp(name + size - 4, ".tmp") == 0;
+}
+
 static void note_file(struct look *look, const char *name, const struct stat *st)
 {
     uint64_t bytes = st->st_size > 0 ? (uint64_t)st->st_size : 0;
@@ -132,7 +139,7 @@ static void note_file(struct look *look, const char *name, const struct stat *st
         look->mp4 |= part_bit(name, "mp4");
         look->mjpeg |= part_bit(name, "mjpeg");
     }
-    if (look->files && json_array_size(look->files) < MAX_FILES) {
+    if (look->files && !is_temporary(name) && json_array_size(look->files) < MAX_FILES) {
         json_t *file = json_pack("{s:s,s:I}", "name", name, "bytes", (json_int_t)bytes);
         if (file) // else its name is no UTF-8
             json_array_append_new(look->files, file);
