@@ -7,8 +7,8 @@ import { clock, duration, number, span, t } from './i18n.js';
 const APART_PX = 10, LABEL_PX = 84;
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400];
 
-// [{ at, duration, kind: 'gap' | 'jump' | 'repair', missing, ... }] in the order of time. Reports of before
-// version 0.2 do not say when a repair was; its place among the records tells roughly.
+// [{ at, duration, kind: 'gap' | 'jump' | 'repair', missing, ... }] in the order of time. Older reports do not
+// say when a repair was; its place among the records tells roughly.
 export function findMarks(report, records, length) {
   const gaps = report?.gaps?.length ? report.gaps : (report?.missing ?? [])
     .map(({ at, count }) => ({ at, duration: 0, missing: count, cause: 'transport' }));

@@ -34,7 +34,8 @@ static const char usage[] =
     "  --log-level LEVEL       error, warning, info (default) or debug\n"
     "  --help\n"
     "\n"
-    "Commands are read from standard input; `help` lists them. FFMPEG_BIN names the ffmpeg that makes thumbnails.\n";
+    "Commands are read from standard input; `help` lists them. FFMPEG_BIN names the ffmpeg for thumbnails,\n"
+    "pictures of phones at /live/NAME.jpg, and films of JPEG cameras.\n";
 
 struct serve {
     struct ch_hub hub;
