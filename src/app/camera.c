@@ -3,6 +3,7 @@
 #include "app/devconsole.h"
 #include "app/events.h"
 #include "app/live.h"
+#include "app/output.h"
 #include "app/session.h"
 #include "app/snapshot.h"
 #include "base/clock.h"
@@ -20,6 +21,45 @@
 #define RETRY_US INT64_C(1000000)
 #define FLUSH_HELD_US INT64_C(300000) // pictures held for their order, when no more come
 #define MAX_LOST 100                  // lost cameras remembered; cameras without a name get a new one each time
+
+// --- the stream ---
+
+static void drop_stream(struct ch_camera *camera)
+{
+    if (!camera->stream)
+        return;
+    ch_outputs_detach(camera);
+    ch_stream_free(camera->stream);
+    camera->stream = NULL;
+}
+
+struct ch_stream *ch_camera_stream(struct ch_camera *camera)
+{
+    if (!camera->stream)
+        camera->stream = ch_stream_new();
+    return camera->stream;
+}
+
+static void tell_watched(struct ch_camera *camera)
+{
+    if (camera->link && camera->link_ops->watched)
+        camera->link_ops->watched(camera->link);
+}
+
+void ch_camera_add_viewer(struct ch_camera *camera)
+{
+    camera->viewer_count++;
+    camera->hub->viewer_count++;
+    tell_watched(camera);
+}
+
+void ch_camera_remove_viewer(struct ch_camera *camera)
+{
+    camera->hub->viewer_count--;
+    if (--camera->viewer_count == 0 && !camera->link)
+        drop_stream(camera);
+    tell_watched(camera);
+}
 
 // --- finding them ---
 
@@ -54,7 +94,7 @@ static void free_camera(struct ch_camera *camera)
     take_out(camera);
     ch_live_end_all(camera, "This camera was dismissed");
     ch_snapshot_forget(camera);
-    ch_stream_free(camera->stream);
+    drop_stream(camera);
     ch_sequence_deinit(&camera->sequence);
     free(camera->device_model);
     free(camera->capabilities);
@@ -153,10 +193,8 @@ static void lose_link(struct ch_camera *camera)
     camera->link = NULL;
     camera->link_ops = NULL;
     camera->ready = camera->capturing = false;
-    if (camera->viewer_count == 0) {
-        ch_stream_free(camera->stream);
-        camera->stream = NULL;
-    }
+    if (camera->viewer_count == 0)
+        drop_stream(camera);
     ch_camera_changed(camera);
 }
 
@@ -186,8 +224,7 @@ static void renew_stream(struct ch_camera *camera, enum ch_camera_kind kind)
     if (camera->kind == kind && ch_stream_restart(camera->stream) == 0)
         return;
     ch_live_end_all(camera, "This camera is another one now");
-    ch_stream_free(camera->stream);
-    camera->stream = NULL;
+    drop_stream(camera);
 }
 
 static struct ch_camera *make_camera(struct ch_hub *hub, const char *name, bool named)
@@ -220,13 +257,6 @@ struct ch_camera *ch_camera_connect(struct ch_hub *hub, const char *name, bool n
     if (kind == CH_CAMERA_JPEG)
         ch_devconsole_camera(camera);
     return camera;
-}
-
-struct ch_stream *ch_camera_stream(struct ch_camera *camera)
-{
-    if (!camera->stream)
-        camera->stream = ch_stream_new();
-    return camera->stream;
 }
 
 void ch_camera_took_message(struct ch_camera *camera)

@@ -1,5 +1,6 @@
 // A camera as the hub knows it: by its name, while it is connected and afterwards, as "lost", until
-// somebody dismisses it or it comes back. What connects it is its link (a phone's WebSocket, an ESP32's);
+// somebody dismisses it or it comes back. What connects it is its link (a phone's WebSocket, an ESP32's, a source's
+// ffmpeg);
 // the link feeds the camera's stream and tells what the camera said. Sessions, viewers, commands and the
 // API look at the camera and never at its link.
 //
@@ -34,6 +35,8 @@ struct ch_camera_link_ops {
     void (*read)(void *link, bool on);
     // Another connection has taken the name. The link is on its own from now on: it must not call the camera.
     void (*replaced)(void *link);
+    // The number of its viewers has changed. May be NULL.
+    void (*watched)(void *link);
 };
 
 // What a camera said or was told last, for people.
@@ -96,6 +99,9 @@ void ch_camera_said_ready(struct ch_camera *camera);
 void ch_camera_said(struct ch_camera *camera, bool error, const char *text, size_t size);
 // What it is; each NULL if unknown. Copied.
 void ch_camera_describe(struct ch_camera *camera, const char *device_model, const char *capabilities);
+// A viewer has come, or gone.
+void ch_camera_add_viewer(struct ch_camera *camera);
+void ch_camera_remove_viewer(struct ch_camera *camera);
 // Begins a session with what the log holds; one that runs is ended first, as "restarted".
 void ch_camera_begin_session(struct ch_camera *camera);
 void ch_camera_end_session(struct ch_camera *camera, const char *end_reason);

@@ -1,6 +1,8 @@
 #include "app/camera_json.h"
 
+#include "app/feed.h"
 #include "app/json_out.h"
+#include "app/output.h"
 #include "app/session.h"
 #include "base/clock.h"
 
@@ -42,13 +44,21 @@ static json_t *command_of(const struct ch_camera *camera)
                      ch_json_time(camera->command.wall_us));
 }
 
+static json_t *audio_of(const struct ch_aac_config *audio)
+{
+    if (audio->rate == 0)
+        return json_null();
+    return json_pack("{s:s,s:I,s:I}", "codec", audio->codec, "rate", (json_int_t)audio->rate, "channels",
+                     (json_int_t)audio->channels);
+}
+
 static json_t *stream_of(const struct ch_camera *camera)
 {
     const struct ch_params *params = camera->stream ? ch_stream_params(camera->stream) : NULL;
     if (!params || params->width == 0 || params->height == 0)
         return json_null();
-    return json_pack("{s:I,s:I,s:o}", "width", (json_int_t)params->width, "height", (json_int_t)params->height, "codec",
-                     ch_json_text(params->codec));
+    return json_pack("{s:I,s:I,s:o,s:o}", "width", (json_int_t)params->width, "height", (json_int_t)params->height,
+                     "codec", ch_json_text(params->codec), "audio", audio_of(&params->audio));
 }
 
 // A session has its name, and so is one to others, when its folder is made.
@@ -63,13 +73,15 @@ static json_t *session_of(const struct ch_camera *camera)
 
 json_t *ch_camera_to_json(const struct ch_camera *camera)
 {
-    return json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "name", camera->name, "kind",
+    const struct ch_feed *feed = ch_feed_of(camera);
+    return json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "name", camera->name, "kind",
                      camera->kind == CH_CAMERA_JPEG ? "jpeg" : "h264", "state", ch_camera_state_name(camera->state),
                      "since", ch_json_time(camera->state_since_us), "address",
                      ch_json_text(camera->link ? camera->address : NULL), "model", ch_json_text(camera->device_model),
                      "stream", stream_of(camera), "figures", ch_camera_figures_to_json(camera), "session",
                      session_of(camera), "answer", ch_camera_answer_to_json(&camera->answer), "command",
-                     command_of(camera));
+                     command_of(camera), "source", feed ? ch_feed_to_json(feed) : json_null(), "outputs",
+                     ch_outputs_to_json(camera));
 }
 
 json_t *ch_camera_details_to_json(const struct ch_camera *camera)
@@ -78,11 +90,14 @@ json_t *ch_camera_details_to_json(const struct ch_camera *camera)
     json_t *capabilities = camera->capabilities ? json_loads(camera->capabilities, 0, NULL) : NULL;
     if (!capabilities)
         capabilities = json_null();
-    if (json_object_set_new(json, "capabilities", capabilities) < 0) {
-        json_decref(json);
-        return NULL;
-    }
-    return json;
+    const struct ch_feed *feed = ch_feed_of(camera);
+    json_t *statistics = feed ? ch_feed_statistics_to_json(feed) : json_null();
+    int rc = json_object_set_new(json, "capabilities", capabilities);
+    rc |= json_object_set_new(json, "statistics", statistics);
+    if (rc == 0)
+        return json;
+    json_decref(json);
+    return NULL;
 }
 
 json_t *ch_cameras_to_json(const struct ch_hub *hub)

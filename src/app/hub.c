@@ -2,11 +2,15 @@
 
 #include "app/camera.h"
 #include "app/events.h"
+#include "app/feed.h"
 #include "app/film.h"
+#include "app/listener.h"
+#include "app/output.h"
 #include "app/peer.h"
 #include "app/recordings.h"
 #include "app/recovery.h"
 #include "app/session.h"
+#include "app/setup.h"
 #include "app/snapshot.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -17,14 +21,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define HOUSEKEEPING_MS 1000
 #define STOP_CHECK_MS 50
-#define ACCEPT_BATCH 64
 
 // --- the folder ---
 
@@ -55,71 +56,20 @@ static int open_recordings(struct ch_hub *hub)
 
 // --- timers ---
 
-static void say_refusing(struct ch_hub *hub, const char *why)
-{
-    if (!hub->refusing)
-        ch_log_error("no more connections than these %u: %s", hub->peer_count, why);
-    hub->refusing = true;
-}
-
-// Whoever waits in the kernel's queue is served when there is room; until then the queue, which stays
-// readable, is not looked at.
-static void go_deaf(struct ch_hub *hub, const char *why)
-{
-    say_refusing(hub, why);
-    hub->deaf = true;
-    uv_poll_stop(&hub->listen_poll);
-}
-
-static void on_accept(uv_poll_t *poll, int status, int events)
-{
-    struct ch_hub *hub = poll->data;
-    (void)status, (void)events;
-    for (int i = 0; i < ACCEPT_BATCH; i++) {
-        if (hub->peer_count >= hub->max_peers) {
-            go_deaf(hub, "the limit is reached");
-            return;
-        }
-        int fd = accept4(hub->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0)
-            ch_peer_accept(hub, fd);
-        else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
-            go_deaf(hub, strerror(errno));
-        if (fd < 0)
-            return;
-    }
-}
-
-static void listen_again(struct ch_hub *hub)
-{
-    if (hub->refusing && hub->peer_count < hub->max_peers / 8 * 7)
-        hub->refusing = false;
-    if (hub->deaf && !hub->stopping && hub->peer_count < hub->max_peers) {
-        hub->deaf = false;
-        uv_poll_start(&hub->listen_poll, UV_READABLE, on_accept);
-    }
-}
-
-// Half of the descriptors are for peers; recordings, thumbnails and downloads need theirs.
-static unsigned allowed_peers(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 2 > CH_LIMIT_CONNECTIONS)
-        return CH_LIMIT_CONNECTIONS;
-    return (unsigned)limit.rlim_cur / 2;
-}
-
 static void on_housekeeping(uv_timer_t *timer)
 {
     struct ch_hub *hub = timer->data;
     int64_t now = ch_clock_mono_us();
-    listen_again(hub);
+    if (!hub->stopping)
+        ch_listeners_housekeep(hub);
     for (struct ch_peer *peer = hub->peers, *next; peer; peer = next) {
         next = peer->next;
         ch_peer_housekeep(peer, now);
     }
     for (struct ch_camera *camera = hub->cameras; camera; camera = camera->next)
         ch_camera_housekeep(camera, now);
+    ch_feeds_housekeep(hub, now);
+    ch_outputs_housekeep(hub, now);
     for (struct ch_session *session = hub->sessions; session; session = session->next)
         ch_session_housekeep(session, now);
     ch_events_housekeep(hub, now);
@@ -152,17 +102,18 @@ int ch_hub_start(struct ch_hub *hub, const struct ch_options *options, uv_loop_t
     hub->options = *options;
     hub->loop = loop;
     hub->started_us = ch_clock_mono_us();
-    hub->max_peers = allowed_peers();
+    hub->max_peers = ch_listeners_peers_allowed();
     int rc = open_recordings(hub);
     if (rc < 0)
         return rc;
     char error[256];
-    hub->listener = ch_listen(options->host, options->port, &hub->port, error, sizeof error);
-    if (hub->listener < 0) {
+    struct ch_listener *listener;
+    rc = ch_listener_open(hub, options->host, options->port, true, &listener, error, sizeof error);
+    if (rc < 0) {
         ch_log_error("%s", error);
-        rc = hub->listener;
         goto fail_root;
     }
+    hub->port = listener->port;
     rc = ch_disk_start(&hub->disk, loop, CH_DISK_LANES);
     if (rc < 0) {
         ch_log_error("the disk thread cannot be started: %s", strerror(-rc));
@@ -178,9 +129,6 @@ int ch_hub_start(struct ch_hub *hub, const struct ch_options *options, uv_loop_t
         ch_log_error("the list of recordings cannot be started: %s", strerror(-rc));
         goto fail_events;
     }
-    uv_poll_init_socket(loop, &hub->listen_poll, hub->listener);
-    hub->listen_poll.data = hub;
-    uv_poll_start(&hub->listen_poll, UV_READABLE, on_accept);
     uv_timer_init(loop, &hub->housekeeping);
     hub->housekeeping.data = hub;
     uv_timer_start(&hub->housekeeping, on_housekeeping, HOUSEKEEPING_MS, HOUSEKEEPING_MS);
@@ -195,7 +143,8 @@ fail_events:
 fail_disk:
     ch_disk_stop(&hub->disk);
 fail_listener:
-    close(hub->listener);
+    ch_listeners_close_all(hub);
+    uv_run(loop, UV_RUN_NOWAIT); // closed callbacks
 fail_root:
     close(hub->root);
     return rc;
@@ -208,9 +157,8 @@ void ch_hub_stop(struct ch_hub *hub)
     hub->stopping = true;
     atomic_store(&hub->ending, true);
     hub->stop_us = ch_clock_mono_us();
-    uv_poll_stop(&hub->listen_poll);
-    uv_close((uv_handle_t *)&hub->listen_poll, NULL);
-    close(hub->listener);
+    ch_setup_clear(hub);
+    ch_listeners_close_all(hub);
     ch_film_stop_all(hub);
     for (struct ch_camera *camera = hub->cameras; camera; camera = camera->next) {
         ch_camera_end_session(camera, "shutdown");

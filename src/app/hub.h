@@ -3,9 +3,14 @@
 //   hub.c         listening, housekeeping, orderly end
 //   peer.c        one accepted connection: HTTP request, then what it became
 //   router.c      which path is what
+//   listener.c    sockets that are listened on
+//   setup.c       what the configuration asks for: sources, outputs, doors
 //   camera.c      a camera by its name, connected or lost
 //   phone.c       a phone's connection
 //   esp.c         a JPEG camera's connection
+//   feed.c        a source that ffmpeg pulls in
+//   output.c      a camera's pictures pushed to a server
+//   door.c        the screen streamer's addresses
 //   ring.c        JPEG cameras' newest pictures as files
 //   film.c        the films of their sessions
 //   session.c     a recording, from its start to its thumbnail
@@ -14,6 +19,7 @@
 //   snapshot.c    the newest picture of a camera as JPEG
 //   events.c      what happens, told to consoles
 //   api.c         status, cameras, commands
+//   metrics.c     figures for Prometheus
 //   recordings.c  the list of recordings
 //   download.c    files of recordings over HTTP, with ranges
 //   operator.c    commands typed by a person
@@ -33,8 +39,12 @@
 
 struct ch_camera;
 struct ch_devconsole;
+struct ch_doors;
 struct ch_events;
+struct ch_feed;
 struct ch_films;
+struct ch_listener;
+struct ch_output;
 struct ch_peer;
 struct ch_recordings;
 struct ch_ring;
@@ -45,16 +55,17 @@ struct ch_hub {
     uv_loop_t *loop;
     int root;      // the recordings folder
     uint16_t port; // in use
-    int listener;
-    uv_poll_t listen_poll;
+    struct ch_listener *listeners; // the hub's own first
+    struct ch_doors *doors;        // NULL: none
     uv_timer_t housekeeping; // once per second
     uv_timer_t tick;         // CH_FLUSH_US, while there are sessions
     struct ch_disk *disk;
     struct ch_peer *peers; // all open connections
     unsigned peer_count, max_peers;
     bool refusing;               // no descriptors are left for more peers, and it was said
-    bool deaf;                   // the listener is not watched until the next housekeeping
     struct ch_camera *cameras;   // by name, lost ones too
+    struct ch_feed *feeds;       // sources
+    struct ch_output *outputs;   // by name
     struct ch_session *sessions; // until their files and thumbnail are finished
     unsigned thumbnails;         // children running
     struct ch_films *films;      // of JPEG cameras; NULL: none are wanted

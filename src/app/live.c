@@ -1,5 +1,6 @@
 #include "app/live.h"
 
+#include "app/feed.h"
 #include "app/snapshot.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -74,8 +75,7 @@ static struct ch_viewing *new_viewing(struct ch_peer *peer, struct ch_camera *ca
     if (viewing->next)
         viewing->next->self = &viewing->next;
     camera->viewings = viewing;
-    camera->viewer_count++;
-    camera->hub->viewer_count++;
+    ch_camera_add_viewer(camera);
     viewing->progress_us = ch_clock_mono_us();
     ch_conn_limit_unsent(&peer->conn, CH_LIVE_UNSENT_BYTES);
     return viewing;
@@ -92,11 +92,7 @@ static void detach(struct ch_viewing *viewing)
     if (viewing->next)
         viewing->next->self = viewing->self;
     viewing->camera = NULL;
-    camera->hub->viewer_count--;
-    if (--camera->viewer_count == 0 && !camera->link) {
-        ch_stream_free(camera->stream);
-        camera->stream = NULL;
-    }
+    ch_camera_remove_viewer(camera);
 }
 
 static void start(struct ch_viewing *viewing, enum ch_viewer_format format, int64_t coalesce_us)
@@ -236,30 +232,26 @@ static int ws_format(const struct ch_http_request *request, enum ch_camera_kind 
     char name[16] = "mp4";
     query_value(request, "format", name, sizeof name);
     bool jpeg = kind == CH_CAMERA_JPEG;
-    *reason = jpeg ? "This camera sends JPEG: format=mjpeg" : "This camera sends H.264: no format, or format=h264";
+    *reason = jpeg ? "This camera sends JPEG: format=mjpeg" : "This camera sends H.264: no format, flv or h264";
     if (strcmp(name, "mp4") == 0)
         *format = CH_VIEW_WS_MP4;
+    else if (strcmp(name, "flv") == 0)
+        *format = CH_VIEW_WS_FLV;
     else if (strcmp(name, "h264") == 0)
         *format = CH_VIEW_WS_H264;
     else if (strcmp(name, "mjpeg") == 0)
         *format = CH_VIEW_WS_JPEG;
     else {
-        *reason = "Unknown format: mp4, h264 and mjpeg are there";
+        *reason = "Unknown format: mp4, flv, h264 and mjpeg are there";
         return -EINVAL;
     }
     return (*format == CH_VIEW_WS_JPEG) == jpeg ? 0 : -EINVAL;
 }
 
-const char *ch_live_open(struct ch_peer *peer, const struct ch_http_request *request, const char *name)
+static const char *open_as(struct ch_peer *peer, const struct ch_http_request *request, struct ch_camera *camera,
+                           enum ch_viewer_format format)
 {
-    enum ch_viewer_format format;
     int64_t coalesce_us;
-    const char *reason;
-    struct ch_camera *camera = ch_name_valid(name) ? ch_camera_find(peer->hub, name) : NULL;
-    if (!camera)
-        return "Unknown camera";
-    if (ws_format(request, camera->kind, &format, &reason) < 0)
-        return reason;
     if (coalesce_of(request, &coalesce_us) < 0)
         return BAD_COALESCE;
     struct ch_viewing *viewing = new_viewing(peer, camera);
@@ -270,28 +262,47 @@ const char *ch_live_open(struct ch_peer *peer, const struct ch_http_request *req
     return NULL;
 }
 
+const char *ch_live_open(struct ch_peer *peer, const struct ch_http_request *request, const char *name)
+{
+    enum ch_viewer_format format;
+    const char *reason;
+    struct ch_camera *camera = ch_name_valid(name) ? ch_camera_find(peer->hub, name) : NULL;
+    if (!camera)
+        return "Unknown camera";
+    if (ws_format(request, camera->kind, &format, &reason) < 0)
+        return reason;
+    return open_as(peer, request, camera, format);
+}
+
+const char *ch_live_open_flv(struct ch_peer *peer, const struct ch_http_request *request, struct ch_camera *camera)
+{
+    return open_as(peer, request, camera, CH_VIEW_WS_FLV);
+}
+
 // --- HTTP ---
 
+#define NO_STORE "Cache-Control: no-store\r\n"
+
 struct endless {
-    const char *extension, *type;
+    const char *extension, *type, *extra;
     enum ch_camera_kind kind;
     enum ch_viewer_format format;
 };
 
 static const struct endless endless[] = {
-    {".mp4", "video/mp4", CH_CAMERA_H264, CH_VIEW_HTTP_MP4},
-    {".mjpg", "multipart/x-mixed-replace; boundary=" CH_VIEW_BOUNDARY, CH_CAMERA_JPEG, CH_VIEW_HTTP_JPEG},
+    {".flv", "video/x-flv", NO_STORE, CH_CAMERA_H264, CH_VIEW_HTTP_FLV},
+    {".mp4", "video/mp4", NO_STORE, CH_CAMERA_H264, CH_VIEW_HTTP_MP4},
+    {".mjpg", "multipart/x-mixed-replace; boundary=" CH_VIEW_BOUNDARY, NO_STORE, CH_CAMERA_JPEG, CH_VIEW_HTTP_JPEG},
 };
 
 static void answer_endless(struct ch_peer *peer, const struct ch_http_request *request, struct ch_camera *camera,
                            const struct endless *what)
 {
-    static const char *const extra = "Cache-Control: no-store\r\n";
     int64_t coalesce_us;
     if (camera->kind != what->kind) {
         ch_peer_reply_error(peer, 404, "format",
                             camera->kind == CH_CAMERA_JPEG ? "this camera sends JPEG: .mjpg and .jpg are there"
-                                                           : "this camera sends H.264: .mp4 and .jpg are there");
+                                                           : "this camera sends H.264: .mp4, .flv and .jpg are there");
         return;
     }
     if (coalesce_of(request, &coalesce_us) < 0) {
@@ -300,12 +311,12 @@ static void answer_endless(struct ch_peer *peer, const struct ch_http_request *r
     }
     peer->keep_alive = false;
     if (peer->head_only) {
-        ch_peer_reply_head(peer, 200, what->type, extra, UINT64_MAX);
+        ch_peer_reply_head(peer, 200, what->type, what->extra, UINT64_MAX);
         ch_peer_reply_done(peer, true);
         return;
     }
     struct ch_viewing *viewing = new_viewing(peer, camera);
-    if (!viewing || ch_peer_reply_head(peer, 200, what->type, extra, UINT64_MAX) < 0) {
+    if (!viewing || ch_peer_reply_head(peer, 200, what->type, what->extra, UINT64_MAX) < 0) {
         if (viewing)
             ch_viewing_end(viewing);
         ch_peer_close(peer, 0, "");
@@ -338,6 +349,9 @@ void ch_live_request(struct ch_peer *peer, const struct ch_http_request *request
         return;
     }
     if (strcmp(extension, ".jpg") == 0) {
+        struct ch_feed *feed = ch_feed_of(camera);
+        if (feed)
+            ch_feed_touch(feed);
         ch_snapshot_request(peer, camera);
         return;
     }
@@ -346,5 +360,13 @@ void ch_live_request(struct ch_peer *peer, const struct ch_http_request *request
             answer_endless(peer, request, camera, &endless[i]);
             return;
         }
-    ch_peer_reply_error(peer, 404, "format", "a camera's pictures are at .mp4, .mjpg and .jpg");
+    ch_peer_reply_error(peer, 404, "format", "a camera's pictures are at .mp4, .flv, .mjpg and .jpg");
+}
+
+void ch_live_request_flv(struct ch_peer *peer, const struct ch_http_request *request, struct ch_camera *camera)
+{
+    static const struct endless flv = {".flv", "video/x-flv",
+                                       "Cache-Control: no-cache\r\nAccess-Control-Allow-Origin: *\r\n", CH_CAMERA_H264,
+                                       CH_VIEW_HTTP_FLV};
+    answer_endless(peer, request, camera, &flv);
 }

@@ -11,6 +11,11 @@ const char *ch_live_open(struct ch_peer *peer, const struct ch_http_request *req
 // GET /live/NAME.EXTENSION.
 void ch_live_request(struct ch_peer *peer, const struct ch_http_request *request, const char *file);
 
+// The same for the screen streamer's addresses, which have no names in them, and which pages of any site may read, as
+// they could: FLV of this camera.
+const char *ch_live_open_flv(struct ch_peer *peer, const struct ch_http_request *request, struct ch_camera *camera);
+void ch_live_request_flv(struct ch_peer *peer, const struct ch_http_request *request, struct ch_camera *camera);
+
 // Pictures of a JPEG camera for a WebSocket that is something else as well (/dev): nothing but JPEGs. The
 // peer's role stays its own. NULL without memory or if there is nothing to see.
 struct ch_viewing *ch_live_attach(struct ch_peer *peer, struct ch_camera *camera);

@@ -1,6 +1,7 @@
 #include "app/operator.h"
 
 #include "app/camera.h"
+#include "app/feed.h"
 #include "app/session.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -114,6 +115,14 @@ static void keep_line(void *context, const char *line)
 
 // --- commands ---
 
+static void print_source(struct ch_operator *op, const struct ch_feed *feed)
+{
+    struct ch_source_facts facts;
+    ch_feed_facts(feed, &facts);
+    say(op, "  %-24s   source %s%s%s\n", "", ch_supervisor_state_name(facts.state), facts.error[0] ? ": " : "",
+        facts.error);
+}
+
 static void print_camera(struct ch_operator *op, const struct ch_camera *camera)
 {
     uint64_t frames = camera->stream ? ch_stream_counts(camera->stream)->pictures : 0;
@@ -124,6 +133,9 @@ static void print_camera(struct ch_operator *op, const struct ch_camera *camera)
     say(op, "  %-24s %-10s %s%llu frames, %llu lost%s%s\n", camera->name, ch_camera_state_name(camera->state), size,
         (unsigned long long)frames, (unsigned long long)camera->sequence.missing, camera->device_model ? ", " : "",
         camera->device_model ? camera->device_model : "");
+    const struct ch_feed *feed = ch_feed_of(camera);
+    if (feed)
+        print_source(op, feed);
     if (camera->session && ch_recorder_id(camera->session->recorder)[0])
         say(op, "  %-24s   since %lld s in %s\n", "",
             (long long)((ch_clock_wall_us() - camera->session->started_us) / CH_US_PER_S),

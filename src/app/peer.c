@@ -1,5 +1,6 @@
 #include "app/peer.h"
 
+#include "app/listener.h"
 #include "app/router.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -162,7 +163,7 @@ static void upgrade(struct ch_peer *peer, const struct ch_http_request *request,
     struct ch_span key = ch_http_field(request, "Sec-WebSocket-Key");
     struct ch_span version = ch_http_field(request, "Sec-WebSocket-Version");
     peer->keep_alive = false;
-    if (!ch_route_origin_allowed(request)) {
+    if (!ch_route_open_to_all(peer, path) && !ch_route_origin_allowed(request)) {
         struct ch_span origin = ch_http_field(request, "Origin");
         ch_log_warning("%s: WebSocket refused: opened by a page of another site (%.*s)", peer->conn.peer,
                        (int)(origin.size < 200 ? origin.size : 200), origin.data);
@@ -458,8 +459,9 @@ static const struct ch_conn_ops conn_ops = {
     .closed = on_closed,
 };
 
-void ch_peer_accept(struct ch_hub *hub, int fd)
+void ch_peer_accept(const struct ch_listener *listener, int fd)
 {
+    struct ch_hub *hub = listener->hub;
     struct ch_peer *peer = calloc(1, sizeof *peer);
     if (!peer || ch_conn_open(&peer->conn, hub->loop, fd, &conn_ops, peer) < 0) {
         free(peer);
@@ -467,6 +469,7 @@ void ch_peer_accept(struct ch_hub *hub, int fd)
         return;
     }
     peer->hub = hub;
+    peer->listener = listener;
     peer->since_us = peer->conn.last_in_us;
     peer->next = hub->peers;
     peer->self = &hub->peers;

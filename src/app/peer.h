@@ -31,10 +31,12 @@ struct ch_peer_role {
 
 // A request whose body is waited for, with what it points into.
 struct ch_peer_pending;
+struct ch_listener;
 
 struct ch_peer {
     struct ch_conn conn;
     struct ch_hub *hub;
+    const struct ch_listener *listener; // where it came in; NULL: that is closed now
     struct ch_peer *next, **self; // in hub->peers
     enum ch_peer_state state;
     int64_t since_us; // in this state, or since the last request; monotonic
@@ -47,7 +49,7 @@ struct ch_peer {
     void *role_data;
 };
 
-void ch_peer_accept(struct ch_hub *hub, int fd);
+void ch_peer_accept(const struct ch_listener *listener, int fd);
 // Pings, time limits.
 void ch_peer_housekeep(struct ch_peer *peer, int64_t now_us);
 // Closes politely: a WebSocket with code and reason, everything else at once.

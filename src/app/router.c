@@ -3,10 +3,14 @@
 #include "app/api.h"
 #include "app/assets.h"
 #include "app/devconsole.h"
+#include "app/door.h"
 #include "app/download.h"
 #include "app/esp.h"
 #include "app/events.h"
+#include "app/feed.h"
+#include "app/listener.h"
 #include "app/live.h"
+#include "app/metrics.h"
 #include "app/phone.h"
 #include "app/recordings.h"
 #include "base/limits.h"
@@ -43,6 +47,17 @@ static const char *behind(const char *path, const char *prefix)
     return strncmp(path, prefix, size) == 0 ? path + size : NULL;
 }
 
+// It came in at the hub's own address, not at one of the screen streamer's.
+static bool is_own(const struct ch_peer *peer)
+{
+    return peer->listener && peer->listener->own;
+}
+
+bool ch_route_open_to_all(const struct ch_peer *peer, const char *path)
+{
+    return !is_own(peer) || ch_door_at(peer, path);
+}
+
 // --- requests ---
 
 static void answer_health(struct ch_peer *peer)
@@ -68,6 +83,8 @@ static void answer_get(struct ch_peer *peer, const struct ch_http_request *reque
         ch_asset_reply(peer, request, "index.html");
     else if (strcmp(path, "/healthz") == 0)
         answer_health(peer);
+    else if (strcmp(path, "/metrics") == 0)
+        ch_metrics_reply(peer);
     else if ((rest = behind(path, CONSOLE)))
         ch_asset_reply(peer, request, rest);
     else if ((rest = behind(path, RECORDINGS)))
@@ -78,25 +95,33 @@ static void answer_get(struct ch_peer *peer, const struct ch_http_request *reque
 
 static bool is_readable(const char *path)
 {
-    return is_page(path) || strcmp(path, "/healthz") == 0 || behind(path, CONSOLE) || behind(path, RECORDINGS) ||
-           behind(path, LIVE);
+    return is_page(path) || strcmp(path, "/healthz") == 0 || strcmp(path, "/metrics") == 0 || behind(path, CONSOLE) ||
+           behind(path, RECORDINGS) || behind(path, LIVE);
+}
+
+// Requests for what is only read.
+static void route_readable(struct ch_peer *peer, const struct ch_http_request *request, const char *path)
+{
+    bool own = is_own(peer) && is_readable(path);
+    bool get = request->method == CH_HTTP_GET || request->method == CH_HTTP_HEAD;
+    if (own && get)
+        answer_get(peer, request, path);
+    else if (own)
+        ch_peer_reply_error_in(peer, 405, "method", "only GET and HEAD are allowed here", NULL, "Allow: GET, HEAD\r\n");
+    else if (!get || !ch_door_request(peer, request, path))
+        not_found(peer);
 }
 
 void ch_route_request(struct ch_peer *peer, const struct ch_http_request *request, const char *path, const char *body,
                       size_t body_bytes)
 {
-    bool get = request->method == CH_HTTP_GET || request->method == CH_HTTP_HEAD;
     const char *rest = behind(path, API "recordings");
-    if (rest && (rest[0] == '\0' || rest[0] == '/'))
+    if (is_own(peer) && rest && (rest[0] == '\0' || rest[0] == '/'))
         ch_recordings_request(peer, request, rest);
-    else if (behind(path, API))
+    else if (is_own(peer) && behind(path, API))
         ch_api_request(peer, request, path, body, body_bytes);
-    else if (!is_readable(path))
-        not_found(peer);
-    else if (!get)
-        ch_peer_reply_error_in(peer, 405, "method", "only GET and HEAD are allowed here", NULL, "Allow: GET, HEAD\r\n");
     else
-        answer_get(peer, request, path);
+        route_readable(peer, request, path);
 }
 
 size_t ch_route_body_limit(const struct ch_http_request *request, const char *path)
@@ -116,6 +141,8 @@ static bool route_camera(struct ch_peer *peer, const char *path, const char *pre
     const char *name = rest[0] ? rest + 1 : NULL;
     if (name && !ch_name_valid(name))
         *refusal = "Bad name: 1 to 64 of A-Z a-z 0-9 . _ - are allowed";
+    else if (name && ch_feed_find(peer->hub, name))
+        *refusal = "This name belongs to a source of the hub";
     else
         *refusal = open(peer, name) < 0 ? "Out of memory" : NULL;
     return true;
@@ -124,6 +151,8 @@ static bool route_camera(struct ch_peer *peer, const char *path, const char *pre
 const char *ch_route_websocket(struct ch_peer *peer, const struct ch_http_request *request, const char *path)
 {
     const char *refusal = NULL, *rest;
+    if (!is_own(peer))
+        return ch_door_open(peer, request, path);
     if (strcmp(path, "/") == 0) {
         ch_log(CH_LOG_INFO, CH_TAG_CONNECTION, "%s: demo client", peer->conn.peer);
         return NULL;
@@ -137,5 +166,5 @@ const char *ch_route_websocket(struct ch_peer *peer, const struct ch_http_reques
         return ch_devconsole_open(peer) < 0 ? "Out of memory" : NULL;
     if (strcmp(path, API "events") == 0)
         return ch_events_open(peer) < 0 ? "Out of memory" : NULL;
-    return "Unknown endpoint";
+    return ch_door_open(peer, request, path);
 }

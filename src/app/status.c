@@ -217,6 +217,14 @@ void ch_status_set_catalogue(struct ch_status *status, enum ch_catalogue_state s
     status->catalogue_sessions = sessions;
 }
 
+bool ch_status_disk(struct ch_status *status, uint64_t *free_bytes, uint64_t *total_bytes)
+{
+    *free_bytes = status->facts.free_bytes;
+    *total_bytes = status->facts.total_bytes;
+    refresh(status);
+    return *total_bytes > 0;
+}
+
 // --- JSON ---
 
 static json_t *cameras_of(const struct ch_hub *hub)

@@ -20,6 +20,8 @@ void ch_status_free(struct ch_status *status);
 void ch_status_housekeep(struct ch_status *status);
 // A new value, or NULL without memory. Sees to it that the next one is fresh.
 json_t *ch_status_to_json(struct ch_status *status);
+// Of the disk with the recordings, likewise. False if that is not known.
+bool ch_status_disk(struct ch_status *status, uint64_t *free_bytes, uint64_t *total_bytes);
 
 // The list of recordings tells what it has become; `reading` and 0 until then. NULL is fine: the hub is ending.
 enum ch_catalogue_state { CH_CATALOGUE_READING, CH_CATALOGUE_READY, CH_CATALOGUE_FAILED };

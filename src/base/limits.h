@@ -21,6 +21,7 @@
 // A stream's log
 #define CH_LIMIT_GOP_BYTES (64u << 20) // kept for late viewers and sessions; more: none is kept
 #define CH_LIMIT_GOP_US INT64_C(30000000)
+#define CH_LIMIT_CLOCK_STEP_US INT64_C(10000000) // of a trusted clock: a longer step ahead is a jump
 #define CH_LIMIT_NALS 4096 // of one message; more: not a picture
 
 // Viewers
@@ -53,6 +54,12 @@
 #define CH_LIMIT_SNAPSHOT_US INT64_C(8000000)
 #define CH_LIMIT_SNAPSHOT_CHILDREN 2
 #define CH_LIMIT_SNAPSHOT_BYTES (32u << 20) // of a picture that a child made
+
+// Sources and outputs
+#define CH_LIMIT_SOURCES 256
+#define CH_LIMIT_OUTPUTS 256
+#define CH_LIMIT_OUTPUT_BYTES (512u << 10) // given to an output's child and not taken by it yet
+#define CH_LIMIT_CONFIG_BYTES (1u << 20)   // of a configuration file
 
 // Shutdown
 #define CH_LIMIT_SHUTDOWN_US INT64_C(4500000)

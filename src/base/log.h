@@ -26,13 +26,22 @@ void ch_log(enum ch_log_level level, const char *tag, const char *format, ...) _
 #define ch_log_warning(...) ch_log(CH_LOG_WARNING, CH_TAG_WARNING, __VA_ARGS__)
 #define ch_log_info(...) ch_log(CH_LOG_INFO, CH_TAG_INFO, __VA_ARGS__)
 
-// Lines above this level are not made. Set before threads start; CH_LOG_INFO at first.
+// Lines above this level are not made. CH_LOG_INFO at first.
 void ch_log_set_level(enum ch_log_level level);
 int ch_log_level_from_name(const char *name); // a level, or -EINVAL
 
 // Replaces stderr (NULL: stderr again). Called under the log's lock, with a whole line and its '\n'.
 typedef void ch_log_writer(void *context, const char *line);
 void ch_log_set_writer(ch_log_writer *writer, void *context);
+
+// A file that gets the same lines, beside the writer; they are appended, and the file is made if it is not there, its
+// folder is not. It is written by the thread that logs, without a sync. A line that cannot be written is lost there;
+// that is said on stderr, once until a line has been written again. 0, or a negative errno, and nothing has changed.
+// NULL: no file any more.
+int ch_log_set_file(const char *path);
+// Opens the file anew by its name, after it was renamed (logrotate). 0, also if there is none; or a negative errno, and
+// what was open goes on.
+int ch_log_reopen(void);
 
 // Takes the same lines beside the writer, those of debug left out, in their parts and in the same order. `text` has
 // no line break, is at most CH_LOG_TEXT_BYTES long with its zero, and may have been cut in the middle of a character.

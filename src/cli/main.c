@@ -13,8 +13,10 @@ static const struct {
     {"push", ch_cli_push, "a camera: sends a test picture, a file or a device to a hub"},
     {"verify", ch_cli_verify, "checks finished recordings"},
     {"repair", ch_cli_repair, "finishes interrupted recordings"},
+    {"check", ch_cli_check, "checks configuration files"},
     {"child-exec", ch_cli_child_exec, NULL},
     {"film-jpeg", ch_cli_film_jpeg, NULL},
+    {"grab", ch_cli_grab, NULL},
 };
 
 static void print_usage(FILE *out)

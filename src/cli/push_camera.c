@@ -157,13 +157,13 @@ static void begin_capture(struct ch_push_camera *camera)
 // As MediaCodec: a buffer of its own, time 0.
 static void send_parameter_sets(struct ch_push_camera *camera)
 {
-    const struct ch_push_flv *flv = &camera->room->encoder.flv;
-    struct ch_push_payload *config = ch_push_payload_new(flv->config_bytes);
+    const struct ch_push_encoder *encoder = &camera->room->encoder;
+    struct ch_push_payload *config = ch_push_payload_new(encoder->sets_bytes);
     if (!config) {
         fail(camera, "out of memory");
         return;
     }
-    memcpy(config->data, flv->config, flv->config_bytes);
+    memcpy(config->data, encoder->sets, encoder->sets_bytes);
     ch_push_payload_seal(config);
     send_unit(camera, config, 0, false);
     ch_push_payload_unref(config);

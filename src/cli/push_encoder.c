@@ -1,7 +1,10 @@
 #include "cli/push_encoder.h"
 
+#include "base/bytes.h"
+
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -14,20 +17,20 @@ int64_t ch_push_boot_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static int take_picture(struct ch_push_encoder *encoder, const struct ch_push_flv_item *item)
+static int take_picture(struct ch_push_encoder *encoder, const uint8_t *data, size_t size, int64_t time_ms, bool key)
 {
-    struct ch_push_payload *payload = ch_push_payload_new(item->size);
+    struct ch_push_payload *payload = ch_push_payload_new(size);
     if (!payload)
         return -ENOMEM;
-    memcpy(payload->data, item->data, item->size);
+    memcpy(payload->data, data, size);
     ch_push_payload_seal(payload);
     if (encoder->base_ms < 0) {
         uv_timer_stop(&encoder->timer);
         encoder->base_ms = ch_push_boot_ms();
-        encoder->base_time_ms = item->time_ms;
+        encoder->base_time_ms = time_ms;
     }
-    int64_t device_ms = encoder->base_ms + item->time_ms - encoder->base_time_ms;
-    encoder->events->picture(encoder->context, payload, device_ms > 0 ? device_ms : 0, item->key);
+    int64_t device_ms = encoder->base_ms + time_ms - encoder->base_time_ms;
+    encoder->events->picture(encoder->context, payload, device_ms > 0 ? device_ms : 0, key);
     ch_push_payload_unref(payload);
     return 0;
 }
@@ -39,39 +42,85 @@ static void now_running(struct ch_push_encoder *encoder)
     encoder->events->running(encoder->context);
 }
 
+static int take_sets(struct ch_push_encoder *encoder, const struct ch_flv_item *config)
+{
+    int64_t bytes = ch_flv_avcc_to_annexb(config->data, config->size, NULL, 0);
+    if (bytes <= 0)
+        return -EBADMSG;
+    uint8_t *sets = malloc((size_t)bytes);
+    if (!sets)
+        return -ENOMEM;
+    ch_flv_avcc_to_annexb(config->data, config->size, sets, (size_t)bytes);
+    free(encoder->sets);
+    encoder->sets = sets;
+    encoder->sets_bytes = (size_t)bytes;
+    if (!encoder->running)
+        now_running(encoder);
+    return 0;
+}
+
+static void forget_stream(struct ch_push_encoder *encoder)
+{
+    ch_flv_reader_clear(&encoder->flv);
+    ch_push_mpjpeg_clear(&encoder->mpjpeg);
+    free(encoder->sets);
+    encoder->sets = NULL;
+    encoder->sets_bytes = 0;
+}
+
+// A phone's encoder writes start codes, and so do we, over the lengths.
+static void put_start_codes(uint8_t *data, size_t size)
+{
+    for (size_t at = 0; at < size;) {
+        size_t bytes = ch_get_be32(data + at);
+        ch_put_be32(data + at, 1);
+        at += 4 + bytes;
+    }
+}
+
+static int take_item(struct ch_push_encoder *encoder, const struct ch_flv_item *item)
+{
+    if (item->kind == CH_FLV_FOREIGN)
+        return -EBADMSG;
+    if (item->kind == CH_FLV_VIDEO_CONFIG)
+        return take_sets(encoder, item);
+    if (item->kind != CH_FLV_VIDEO || !encoder->running)
+        return 0;
+    put_start_codes(item->data, item->size);
+    return take_picture(encoder, item->data, item->size, item->decode_ms + item->composition_ms, item->key);
+}
+
 // Each event may stop or restart the encoder: then the rest of the output is nobody's.
 static int take_flv(struct ch_push_encoder *encoder, const uint8_t *data, size_t size)
 {
-    struct ch_push_flv_item item;
-    int rc = ch_push_flv_add(&encoder->flv, data, size);
+    struct ch_flv_item item;
+    int rc = ch_flv_reader_add(&encoder->flv, data, size);
     if (rc == 0)
-        rc = ch_push_flv_next(&encoder->flv, &item);
+        rc = ch_flv_reader_next(&encoder->flv, &item);
     while (rc == 1) {
-        if (item.config && !encoder->running)
-            now_running(encoder);
-        else if (!item.config && encoder->running)
-            rc = take_picture(encoder, &item);
+        rc = take_item(encoder, &item);
         if (rc < 0 || encoder->mute)
             break;
-        rc = ch_push_flv_next(&encoder->flv, &item);
+        rc = ch_flv_reader_next(&encoder->flv, &item);
     }
     return rc;
 }
 
 static int take_mpjpeg(struct ch_push_encoder *encoder, const uint8_t *data, size_t size)
 {
-    struct ch_push_flv_item item = {.key = true}; // JPEGs go without a time
+    const uint8_t *jpeg;
+    size_t bytes;
     int rc = ch_push_mpjpeg_add(&encoder->mpjpeg, data, size);
     if (rc == 0)
-        rc = ch_push_mpjpeg_next(&encoder->mpjpeg, &item.data, &item.size);
+        rc = ch_push_mpjpeg_next(&encoder->mpjpeg, &jpeg, &bytes);
     while (rc == 1) {
         if (!encoder->running)
             now_running(encoder);
         if (!encoder->mute)
-            rc = take_picture(encoder, &item);
+            rc = take_picture(encoder, jpeg, bytes, 0, true); // JPEGs go without a time
         if (rc < 0 || encoder->mute)
             break;
-        rc = ch_push_mpjpeg_next(&encoder->mpjpeg, &item.data, &item.size);
+        rc = ch_push_mpjpeg_next(&encoder->mpjpeg, &jpeg, &bytes);
     }
     return rc;
 }
@@ -97,8 +146,7 @@ static void on_timeout(uv_timer_t *timer)
 
 static int start_child(struct ch_push_encoder *encoder)
 {
-    ch_push_flv_clear(&encoder->flv);
-    ch_push_mpjpeg_clear(&encoder->mpjpeg);
+    forget_stream(encoder);
     encoder->running = encoder->broken = encoder->late = encoder->mute = false;
     encoder->base_ms = -1;
     char **command = ch_push_ffmpeg_command(encoder->options, encoder->kind, &encoder->values);
@@ -214,8 +262,7 @@ static void release(struct ch_push_encoder *encoder)
 {
     if (--encoder->handles > 0)
         return;
-    ch_push_flv_clear(&encoder->flv);
-    ch_push_mpjpeg_clear(&encoder->mpjpeg);
+    forget_stream(encoder);
     encoder->closed(encoder);
 }
 

@@ -7,13 +7,13 @@
 #define CH_CLI_PUSH_ENCODER_H
 
 #include "cli/push_ffmpeg.h"
-#include "cli/push_flv.h"
 #include "cli/push_mpjpeg.h"
 #include "cli/push_payload.h"
+#include "codec/flv.h"
 #include "source/child.h"
 
 struct ch_push_encoder_events {
-    // The encoder runs; H.264: its parameter sets are in ->flv.config from now on.
+    // The encoder runs; H.264: its parameter sets are in ->sets from now on.
     void (*running)(void *context);
     void (*picture)(void *context, struct ch_push_payload *payload, int64_t device_ms, bool key);
     // It ended by itself: error is NULL at the end of the source. Not after stop or close.
@@ -28,9 +28,11 @@ struct ch_push_encoder {
     void (*closed)(struct ch_push_encoder *encoder);
 
     struct ch_child child;
-    uv_timer_t timer;              // from the start to the first output
-    unsigned handles;              // still to be closed
-    struct ch_push_flv flv;        // of H.264
+    uv_timer_t timer;         // from the start to the first output
+    unsigned handles;         // still to be closed
+    struct ch_flv_reader flv; // of H.264
+    uint8_t *sets;            // owned; its newest parameter sets as Annex B
+    size_t sets_bytes;
     struct ch_push_mpjpeg mpjpeg;  // of JPEGs
     struct ch_push_values values;  // of the run, or of the one to come
     bool wanted;                   // between start and stop

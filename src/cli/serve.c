@@ -1,6 +1,8 @@
 // camhub serve: options, signals, and the words on the screen; the hub itself is in src/app.
+#include "app/config.h"
 #include "app/hub.h"
 #include "app/operator.h"
+#include "app/setup.h"
 #include "base/addresses.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -23,6 +25,8 @@ static const char usage[] =
     "\n"
     "Receives cameras over WebSocket and records each session so that nothing can spoil it.\n"
     "\n"
+    "  --config FILE           configuration (docs/configuration.md; `camhub check FILE` checks one); can be given\n"
+    "                          several times\n"
     "  --host HOST             address to listen on (default 0.0.0.0: all)\n"
     "  --port PORT             port, 0 to 65535 (default 50001; 0: any free one)\n"
     "  --recordings DIR        where sessions go (default ./recordings; made if missing)\n"
@@ -34,20 +38,14 @@ static const char usage[] =
     "  --log-level LEVEL       error, warning, info (default) or debug\n"
     "  --help\n"
     "\n"
+    "Options go over the environment (CAMHUB_<SECTION>_<KEY>), and that over the files. SIGHUP reads the files again.\n"
+    "\n"
     "Commands are read from standard input; `help` lists them. FFMPEG_BIN names the ffmpeg for thumbnails,\n"
-    "pictures of phones at /live/NAME.jpg, and films of JPEG cameras.\n";
-
-struct serve {
-    struct ch_hub hub;
-    struct ch_operator *operator;
-    uv_signal_t interrupt, terminate, hangup;
-    bool stopping;
-};
-
-// --- options ---
+    "pictures of phones at /live/NAME.jpg, films of JPEG cameras, sources and outputs.\n";
 
 enum {
-    OPT_HOST = 1000,
+    OPT_CONFIG = 1000,
+    OPT_HOST,
     OPT_PORT,
     OPT_RECORDINGS,
     OPT_OPEN,
@@ -58,8 +56,24 @@ enum {
     OPT_LOG,
     OPT_HELP
 };
+#define FLAGS (OPT_LOG - OPT_HOST + 1) // those that set a key
+
+struct serve {
+    struct ch_hub hub;
+    struct ch_operator *operator;
+    uv_signal_t interrupt, terminate, hangup;
+    bool stopping;
+
+    const char **files;                 // --config; ends with NULL
+    struct ch_config_flag flags[FLAGS]; // the other options that were given
+    size_t file_count, flag_count;
+    struct ch_config *config; // as it was at the start: the hub points into it
+};
+
+// --- options ---
 
 static const struct option long_options[] = {
+    {"config", required_argument, NULL, OPT_CONFIG},
     {"host", required_argument, NULL, OPT_HOST},
     {"port", required_argument, NULL, OPT_PORT},
     {"recordings", required_argument, NULL, OPT_RECORDINGS},
@@ -79,61 +93,65 @@ static int bad(const char *option, const char *value, const char *allowed)
     return -EINVAL;
 }
 
-static int read_option(struct ch_options *options, int option, const char *value)
+// The newest of several is the one that counts.
+static int set(struct serve *serve, const char *flag, const char *key, const char *value)
+{
+    size_t i = 0;
+    while (i < serve->flag_count && strcmp(serve->flags[i].key, key) != 0)
+        i++;
+    serve->flags[i] = (struct ch_config_flag){flag, key, value};
+    if (i == serve->flag_count)
+        serve->flag_count++;
+    return 0;
+}
+
+static int set_level(struct serve *serve, const char *value)
+{
+    static const char *const names[] = {
+        [CH_LOG_ERROR] = "ERROR", [CH_LOG_WARNING] = "WARNING", [CH_LOG_INFO] = "INFO", [CH_LOG_DEBUG] = "DEBUG"};
+    int level = ch_log_level_from_name(value);
+    if (level < 0)
+        return bad("--log-level", value, "error, warning, info or debug");
+    return set(serve, "--log-level", "logging.level", names[level]);
+}
+
+static int read_option(struct serve *serve, int option, const char *value)
 {
     int64_t number;
-    int level;
     switch (option) {
-    case OPT_HOST: options->host = value; return 0;
+    case OPT_CONFIG: serve->files[serve->file_count++] = value; return 0;
+    case OPT_HOST: return set(serve, "--host", "hub.host", value);
     case OPT_PORT:
         if (ch_parse_int(value, 0, 65535, &number) < 0)
             return bad("--port", value, "0 to 65535");
-        options->port = (uint16_t)number;
-        return 0;
-    case OPT_RECORDINGS: options->recordings = value; return 0;
-    case OPT_OPEN: options->open = true; return 0;
-    case OPT_NO_H264: options->h264 = false; return 0;
-    case OPT_NO_THUMBNAILS: options->thumbnails = false; return 0;
+        return set(serve, "--port", "hub.port", value);
+    case OPT_RECORDINGS: return set(serve, "--recordings", "hub.recordings", value);
+    case OPT_OPEN: return set(serve, "--open", "hub.open", "true");
+    case OPT_NO_H264: return set(serve, "--no-h264", "hub.h264", "false");
+    case OPT_NO_THUMBNAILS: return set(serve, "--no-thumbnails", "hub.thumbnails", "false");
     case OPT_SYNC:
-        return ch_parse_seconds_us(value, 0, 60000000, &options->sync_us) < 0
-                   ? bad("--sync-interval", value, "0 to 60 seconds")
-                   : 0;
+        if (ch_parse_seconds_us(value, 0, 60000000, &number) < 0)
+            return bad("--sync-interval", value, "0 to 60 seconds");
+        return set(serve, "--sync-interval", "hub.sync_interval", value);
     case OPT_MESSAGE:
         if (ch_parse_int(value, 1024, CH_LIMIT_MESSAGE_BYTES_MAX, &number) < 0)
             return bad("--max-message", value, "1024 to 268435456 bytes");
-        options->max_message_bytes = (uint32_t)number;
-        return 0;
-    case OPT_LOG:
-        level = ch_log_level_from_name(value);
-        if (level < 0)
-            return bad("--log-level", value, "error, warning, info or debug");
-        ch_log_set_level((enum ch_log_level)level);
-        return 0;
+        return set(serve, "--max-message", "hub.max_message", value);
+    case OPT_LOG: return set_level(serve, value);
     default: // getopt has said what is wrong
         return -EINVAL;
     }
 }
 
 // 0 to go on, or 1 + the exit code.
-static int read_options(struct ch_options *options, int argc, char **argv)
+static int read_options(struct serve *serve, int argc, char **argv)
 {
-    const char *ffmpeg = getenv("FFMPEG_BIN");
-    *options = (struct ch_options){
-        .host = "0.0.0.0",
-        .port = 50001,
-        .recordings = "recordings",
-        .h264 = true,
-        .thumbnails = true,
-        .sync_us = CH_SYNC_US,
-        .max_message_bytes = CH_LIMIT_MESSAGE_BYTES,
-        .ffmpeg = ffmpeg && ffmpeg[0] ? ffmpeg : "ffmpeg",
-    };
     for (int option; (option = getopt_long(argc, argv, "h", long_options, NULL)) != -1;) {
         if (option == OPT_HELP || option == 'h') {
             fputs(usage, stdout);
             return 1 + CH_EXIT_OK;
         }
-        if (read_option(options, option, optarg) < 0) {
+        if (read_option(serve, option, optarg) < 0) {
             fputs("`camhub serve --help` lists the options\n", stderr);
             return 1 + CH_EXIT_USAGE;
         }
@@ -144,6 +162,76 @@ static int read_options(struct ch_options *options, int argc, char **argv)
         return 1 + CH_EXIT_USAGE;
     }
     return 0;
+}
+
+// --- configuration ---
+
+static int load(const struct serve *serve, struct ch_config **out, char *error, size_t error_bytes)
+{
+    struct ch_config_from from = {
+        .files = serve->files, .environment = environ, .flags = serve->flags, .flag_count = serve->flag_count};
+    return ch_config_load(&from, out, error, error_bytes);
+}
+
+// The log as the configuration wants it. 0, or a negative errno after a line on stderr.
+static int start_log(const struct ch_config *config)
+{
+    ch_log_set_level(config->log_level);
+    int rc = ch_log_set_file(config->log_file);
+    if (rc < 0)
+        fprintf(stderr, "camhub serve: logging.file: %s cannot be opened: %s\n", config->log_file, strerror(-rc));
+    return rc;
+}
+
+// 0, or a negative errno after lines on stderr.
+static int configure(struct serve *serve)
+{
+    char error[CH_CONFIG_ERROR_BYTES];
+    int rc = load(serve, &serve->config, error, sizeof error);
+    if (rc < 0)
+        fprintf(stderr, "%s\n", error);
+    else
+        rc = start_log(serve->config);
+    if (rc == 0)
+        ch_config_warn(serve->config);
+    return rc;
+}
+
+// A running hub takes on what a new configuration says. 0 or a negative errno (then it goes on as it was).
+static int apply(struct serve *serve, const struct ch_config *config)
+{
+    int rc = ch_setup_apply(&serve->hub, config);
+    if (rc < 0)
+        return rc;
+    ch_log_set_level(config->log_level);
+    rc = ch_log_set_file(config->log_file);
+    if (rc < 0)
+        ch_log_error("log file %s cannot be opened: %s; the log goes on as it did", config->log_file, strerror(-rc));
+    return 0;
+}
+
+static void log_faults(char *error)
+{
+    for (char *line = strtok(error, "\n"); line; line = strtok(NULL, "\n"))
+        ch_log_error("%s", line);
+}
+
+static void reload(struct serve *serve)
+{
+    char error[CH_CONFIG_ERROR_BYTES];
+    struct ch_config *config;
+    int rc = load(serve, &config, error, sizeof error);
+    if (rc < 0)
+        log_faults(error);
+    else
+        rc = apply(serve, config);
+    if (rc < 0) {
+        ch_log_error("SIGHUP: the configuration has faults; nothing has changed");
+    } else {
+        ch_log_info("SIGHUP: the configuration was read again");
+        ch_config_warn(config);
+    }
+    ch_config_free(config);
 }
 
 // --- where to go ---
@@ -214,8 +302,15 @@ static void on_signal(uv_signal_t *handle, int number)
 // Not the end: a lost terminal must not take recordings along.
 static void on_hangup(uv_signal_t *handle, int number)
 {
-    (void)handle, (void)number;
-    ch_log_info("SIGHUP: there is no configuration file to read again");
+    (void)number;
+    struct serve *serve = handle->data;
+    int rc = ch_log_reopen();
+    if (rc < 0)
+        ch_log_error("the log file cannot be opened anew: %s", strerror(-rc));
+    if (serve->file_count > 0)
+        reload(serve);
+    else
+        ch_log_info("SIGHUP: there is no configuration file to read again");
 }
 
 static void on_quit(void *context)
@@ -265,35 +360,61 @@ static void raise_descriptor_limit(void)
     }
 }
 
+static int run(struct serve *serve, uv_loop_t *loop)
+{
+    int rc = ch_hub_start(&serve->hub, &serve->config->options, loop);
+    if (rc < 0)
+        return rc;
+    serve->hub.stopped = on_stopped;
+    watch_signal(serve, &serve->interrupt, on_signal, SIGINT);
+    watch_signal(serve, &serve->terminate, on_signal, SIGTERM);
+    watch_signal(serve, &serve->hangup, on_hangup, SIGHUP);
+    print_welcome(&serve->hub);
+    serve->operator= ch_operator_start(&serve->hub, on_quit, serve);
+    rc = ch_setup_apply(&serve->hub, serve->config);
+    if (rc < 0)
+        stop(serve);
+    uv_run(loop, UV_RUN_DEFAULT);
+    uv_run(loop, UV_RUN_NOWAIT); // closed callbacks
+    ch_log_info("all sessions are finished; good bye");
+    return rc;
+}
+
+static void free_serve(struct serve *serve)
+{
+    if (!serve)
+        return;
+    ch_config_free(serve->config);
+    free(serve->files);
+    free(serve);
+}
+
 int ch_cli_serve(int argc, char **argv)
 {
-    struct ch_options options;
-    int rc = read_options(&options, argc, argv);
-    if (rc > 0)
+    struct serve *serve = calloc(1, sizeof *serve);
+    uv_loop_t loop;
+    if (serve)
+        serve->files = calloc((size_t)argc + 1, sizeof *serve->files);
+    if (!serve || !serve->files) {
+        fputs("camhub serve: out of memory\n", stderr);
+        free_serve(serve);
+        return CH_EXIT_FAILED;
+    }
+    int rc = read_options(serve, argc, argv);
+    if (rc > 0) {
+        free_serve(serve);
         return rc - 1;
+    }
     signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
     keep_memory();
-    struct serve *serve = calloc(1, sizeof *serve);
-    uv_loop_t loop;
-    if (!serve || uv_loop_init(&loop) < 0) {
-        fputs("camhub serve: out of memory\n", stderr);
-        free(serve);
-        return CH_EXIT_FAILED;
-    }
-    rc = ch_hub_start(&serve->hub, &options, &loop);
+    rc = configure(serve);
+    if (rc == 0)
+        rc = uv_loop_init(&loop);
     if (rc == 0) {
-        serve->hub.stopped = on_stopped;
-        watch_signal(serve, &serve->interrupt, on_signal, SIGINT);
-        watch_signal(serve, &serve->terminate, on_signal, SIGTERM);
-        watch_signal(serve, &serve->hangup, on_hangup, SIGHUP);
-        print_welcome(&serve->hub);
-        serve->operator= ch_operator_start(&serve->hub, on_quit, serve);
-        uv_run(&loop, UV_RUN_DEFAULT);
-        uv_run(&loop, UV_RUN_NOWAIT); // closed callbacks
-        ch_log_info("all sessions are finished; good bye");
+        rc = run(serve, &loop);
+        uv_loop_close(&loop);
     }
-    uv_loop_close(&loop);
-    free(serve);
+    free_serve(serve);
     return rc == 0 ? CH_EXIT_OK : CH_EXIT_FAILED;
 }

@@ -4,17 +4,18 @@
 //   afterwards        ftyp, mdat (64-bit size; swallows the old moov and every fragment), moov
 //   live              the same init segment and the same fragments, sent instead of written
 //
-// One video track, H.264 as `avc1`, timescale 90000. All functions are pure: the caller does the
-// reading and writing. ISO/IEC 14496-12 (boxes), 14496-15 (avc1, avcC).
+// One video track, H.264 as `avc1`, timescale 90000; and if there is sound, one audio track, AAC as `mp4a`, with its
+// sampling rate as timescale. Both begin at the file's zero: the presentation time of its first picture.
+// All functions are pure: the caller does the reading and writing. ISO/IEC 14496-12 (boxes), 14496-15 (avc1, avcC),
+// 14496-14 (mp4a, esds).
 #ifndef CH_CODEC_MP4_H
 #define CH_CODEC_MP4_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "codec/aac.h"
 
 #define CH_MP4_TIMESCALE 90000u
 #define CH_MP4_TRACK_ID 1u
+#define CH_MP4_AUDIO_TRACK_ID 2u
 
 // The 16-byte `free` box that becomes the `mdat` header at the end lies at this file offset
 // (right behind a `ftyp` of this size).
@@ -28,21 +29,24 @@ struct ch_mp4_track {
     uint32_t sar_width, sar_height; // pasp is written unless they are equal or 0
     const uint8_t *avcc;            // AVCDecoderConfigurationRecord
     size_t avcc_bytes;
-    int64_t created_unix_s;   // wall clock
-    int64_t media_time_ticks; // composition time of the first picture on the media timeline; an
-                              // edit list maps it to 0 (8.6.6). No edit list if it is 0.
+    int64_t created_unix_s;     // wall clock
+    int64_t media_time_ticks;   // composition time of the first picture on the media timeline; an
+                                // edit list maps it to 0 (8.6.6). No edit list if it is 0.
+    struct ch_aac_config audio; // rate 0: there is no audio track
 };
 
 // ftyp + free + moov with mvex (8.8.1). Returns the bytes needed; writes them only if they fit
 // (out may be NULL with capacity 0).
 size_t ch_mp4_write_init(const struct ch_mp4_track *track, uint8_t *out, size_t capacity);
 
-// One frame as one fragment: the bytes in front of the sample, a constant number of them:
+// One frame, or one AAC frame, as one fragment: the bytes in front of the sample, a constant number of them:
 // moof{mfhd, traf{tfhd, tfdt, trun with one sample}} and the mdat header.
 // trun data_offset counts from the moof (default-base-is-moof), so a fragment may lie anywhere.
 #define CH_MP4_FRAGMENT_HEADER_BYTES 112u
 struct ch_mp4_fragment {
     uint32_t sequence;         // mfhd
+    bool audio;                // of the audio track: times are in its timescale; always a sync sample, and without a
+                               // composition offset, whatever is said below
     uint64_t dts_ticks;        // tfdt, 64 bit
     uint32_t duration_ticks;   // a promise about a frame that has not come yet: be generous
     int32_t composition_ticks; // presentation minus decode time (trun version 1, signed)
@@ -51,9 +55,28 @@ struct ch_mp4_fragment {
 };
 void ch_mp4_write_fragment(const struct ch_mp4_fragment *fragment, uint8_t out[CH_MP4_FRAGMENT_HEADER_BYTES]);
 
+// --- times of AAC frames ---------------------------------------------------------------------
+
+// To the nearest one, a half going up. For what lies within +-2^60 of either.
+int64_t ch_mp4_audio_samples(int64_t ticks, uint32_t rate);
+int64_t ch_mp4_audio_ticks(int64_t samples, uint32_t rate);
+
+// Gives the AAC frames of one file their times, one after the other. Zero-initialise. Everything that needs these times
+// takes them from here, each with a clock of its own: so the same frames have the same times everywhere.
+struct ch_mp4_audio_clock {
+    bool any;
+    int64_t last; // time of the newest
+};
+// The time, in samples behind the file's zero, of the frame that begins `ticks` (of 90000 a second) behind it: where the
+// last one ends if that is within 2 samples (3 at 90 kHz or more, 4 at 180), else the nearest; always later than the
+// last one. False (the clock stays) if it has no place in the file: there is no audio, it begins before the zero, or more
+// than 2^32 - 1 samples behind the last one.
+bool ch_mp4_audio_place(struct ch_mp4_audio_clock *clock, const struct ch_aac_config *audio, int64_t ticks,
+                        int64_t *time);
+
 // --- the final moov -------------------------------------------------------------------------
 
-// Collects sample tables in decoding order. Zero-initialise; `free` after use, also on failure.
+// Collects the sample tables of one track in decoding order. Zero-initialise; `free` after use, also on failure.
 // Memory: about 12 bytes a sample where the step is constant, 28 where it never is.
 struct ch_mp4_tables {
     struct ch_mp4_table {
@@ -76,10 +99,14 @@ int ch_mp4_tables_add(struct ch_mp4_tables *tables, uint64_t offset, uint32_t by
 // memory owned by the caller. If a composition offset is below 0, all are raised by the same
 // amount and the edit list takes it back, so no sample is presented before it is decoded.
 // The presentation begins at 0 with the first sample's composition time.
+// `audio`: the AAC frames, with times as of ch_mp4_audio_place; an empty edit stands in front of a first one later than
+// 0 (8.6.6). NULL or without a sample: there is no audio track, whatever the description says.
 // track->media_time_ticks is ignored. Changes nothing in the tables: samples may be added and the
-// tables be finished again. 0, -ENOMEM, -EINVAL without a sample, -EFBIG.
-int ch_mp4_tables_finish(struct ch_mp4_tables *tables, const struct ch_mp4_track *track, uint32_t last_duration_ticks,
-                         uint8_t **moov, size_t *moov_bytes);
+// tables be finished again. 0, -ENOMEM, -EINVAL without a picture (or with audio that has no description or begins
+// before 0), -EFBIG.
+int ch_mp4_tables_finish(struct ch_mp4_tables *tables, const struct ch_mp4_tables *audio,
+                         const struct ch_mp4_track *track, uint32_t last_duration_ticks, uint8_t **moov,
+                         size_t *moov_bytes);
 void ch_mp4_tables_free(struct ch_mp4_tables *tables);
 
 // The 16 bytes that turn the `free` box into an `mdat` reaching up to `end` (file offset of the
@@ -105,7 +132,7 @@ bool ch_mp4_find(struct ch_mp4_box parent, const char type[static 4], struct ch_
 //   } while (ev == CH_MP4_MORE || ev == CH_MP4_INIT || ev == CH_MP4_FRAGMENT);
 //
 // Of a sample only the last byte is looked at: no NAL unit ends in a zero byte (ITU-T H.264 7.4.1),
-// so a zero there is a tail that a power cut kept from being written. (Holes elsewhere in a sample
+// so a zero there is a tail that a power cut kept from being written. (Holes elsewhere in a sample, and in AAC frames,
 // need a checksum.) A step that gets fewer bytes than wanted ends the file there.
 // Never wants more than CH_MP4_SCAN_MAX_WANT bytes, always moves forward, and so ends after at most
 // one step per 113 bytes of file and 6 more, whatever the bytes are.
@@ -146,11 +173,13 @@ struct ch_mp4_sample {
     int32_t composition_ticks;
     bool key;
 };
-struct ch_mp4_moov {
+struct ch_mp4_moov {                  // of one track
     uint64_t samples, duration_ticks; // duration: sum of all steps
     uint32_t timescale, width, height;
-    int64_t media_time_ticks; // of the edit list, 0 without
-    const uint8_t *avcc;      // borrowed from the moov's bytes, as the tables below
+    int64_t media_time_ticks;   // of the edit list, 0 without
+    uint64_t empty_ticks;       // of 90000 a second, that the edit list puts in front
+    struct ch_aac_config audio; // of the audio track, which has none of the next two
+    const uint8_t *avcc;        // borrowed from the moov's bytes, as the tables below
     size_t avcc_bytes;
     struct {
         const uint8_t *data;
@@ -167,6 +196,8 @@ struct ch_mp4_moov {
 // than 10^8; the moov of an init segment). Bytes behind the box are ignored. Offsets are not
 // compared with any file: the caller knows its size.
 int ch_mp4_read_moov(const uint8_t *moov, size_t bytes, struct ch_mp4_moov *out);
+// The same of the audio track. -ENODATA if there is none.
+int ch_mp4_read_moov_audio(const uint8_t *moov, size_t bytes, struct ch_mp4_moov *out);
 // True and the next sample in decoding order; false at the end.
 bool ch_mp4_moov_next(struct ch_mp4_moov *moov, struct ch_mp4_sample *sample);
 

@@ -80,25 +80,34 @@ static inline void ch_mp4_end(struct ch_mp4_out *out, size_t box)
         ch_put_be32(out->data + box, (uint32_t)(out->at - box));
 }
 
+// What a trak says beside what the file's description does.
+struct ch_mp4_trak {
+    bool audio;
+    const struct ch_mp4_tables *tables;             // NULL: empty tables
+    uint32_t last_step;                             // of the last sample, with tables
+    uint32_t raise;                                 // added to every composition offset, with tables
+    uint64_t media_duration;                        // in the track's timescale
+    uint64_t empty_duration, presentation_duration; // in the movie's; the former lies in front of the latter
+    int64_t media_time;                             // where the presentation begins in the media
+};
+
 // What differs between the moov in front of fragments and the moov at the end of a file.
 struct ch_mp4_movie {
     const struct ch_mp4_track *track;
-    const struct ch_mp4_tables *tables; // NULL: empty tables and mvex
-    uint32_t last_step;                 // of the last sample, with tables
-    uint32_t raise;                     // added to every composition offset, with tables
-    uint64_t media_duration, presentation_duration;
-    int64_t media_time; // of the edit list; none is written if it is 0
+    bool fragmented; // mvex follows
+    bool has_audio;
+    struct ch_mp4_trak video, audio;
 };
 
 void ch_mp4_put_moov(struct ch_mp4_out *out, const struct ch_mp4_movie *movie);
 // The children of stbl behind stsd.
-void ch_mp4_put_tables(struct ch_mp4_out *out, const struct ch_mp4_movie *movie);
+void ch_mp4_put_tables(struct ch_mp4_out *out, const struct ch_mp4_trak *trak);
 
 // More samples than this are neither written nor read. Keeps every box, at up to 32 bytes a sample
 // in all, under 2^32 bytes: 38 days at 30 frames/s.
 #define CH_MP4_MAX_SAMPLES 100000000u
 
-// What the moov of an init segment (header included) says about its track; .avcc is borrowed from it.
+// What the moov of an init segment (header included) says about its tracks; .avcc is borrowed from it.
 // 0 or -EBADMSG.
 int ch_mp4_read_init(const uint8_t *moov, size_t bytes, struct ch_mp4_track *track);
 

@@ -1,7 +1,7 @@
-// Reads moov boxes: what an init segment says about its track, and the sample tables of a finished file.
+// Reads moov boxes: what an init segment says about its tracks, and the sample tables of a finished file.
 //
-// Meant for files that this program wrote, so one track, 32-bit box sizes and one sample description
-// are all it knows; but the bytes may be any. All counts are checked against their boxes and against
+// Meant for files that this program wrote, so one video track, an audio track behind it or none, 32-bit box sizes and
+// one sample description for each are all it knows; but the bytes may be any. All counts are checked against their boxes and against
 // each other before the first sample is handed out, so iterating needs no checks.
 #include "codec/mp4_internal.h"
 
@@ -10,21 +10,31 @@
 #define UNIX_EPOCH_IN_MP4_S INT64_C(2082844800)
 #define AVC1_FIXED_BYTES 78u
 #define MIN_AVCC_BYTES 7u
+#define MP4A_FIXED_BYTES 28u
+#define ES_FIXED_BYTES 3u              // ES_ID and flags of an ES_Descriptor
+#define DECODER_CONFIG_FIXED_BYTES 13u // of a DecoderConfigDescriptor
+
+// The first child of this type; *parent is what lies behind it.
+static bool take_box(struct ch_mp4_box *parent, const char type[static 4], struct ch_mp4_box *child)
+{
+    while (parent->size >= 8) {
+        uint32_t size = ch_get_be32(parent->data);
+        if (size < 8 || size > parent->size)
+            return false;
+        const uint8_t *box = parent->data;
+        parent->data += size;
+        parent->size -= size;
+        if (memcmp(box + 4, type, 4) == 0) {
+            *child = (struct ch_mp4_box){box + 8, size - 8};
+            return true;
+        }
+    }
+    return false;
+}
 
 bool ch_mp4_find(struct ch_mp4_box parent, const char type[static 4], struct ch_mp4_box *child)
 {
-    while (parent.size >= 8) {
-        uint32_t size = ch_get_be32(parent.data);
-        if (size < 8 || size > parent.size)
-            return false;
-        if (memcmp(parent.data + 4, type, 4) == 0) {
-            *child = (struct ch_mp4_box){parent.data + 8, size - 8};
-            return true;
-        }
-        parent.data += size;
-        parent.size -= size;
-    }
-    return false;
+    return take_box(&parent, type, child);
 }
 
 // A child that is a FullBox with at least `min_bytes` behind version and flags, which are cut off.
@@ -56,19 +66,28 @@ static bool read_created(struct ch_mp4_box moov, int64_t *unix_s)
     return true;
 }
 
-// Where the presentation begins on the media timeline, 8.6.6. Without an edit list, at 0.
-static bool read_edit_list(struct ch_mp4_box trak, int64_t *media_time)
+// Where the presentation begins on the media timeline, and how much later than the movie, 8.6.6. Without an edit list,
+// at 0 both.
+static bool read_edit_list(struct ch_mp4_box trak, int64_t *media_time, uint64_t *empty)
 {
     struct ch_mp4_box edts, elst;
     uint8_t version;
     *media_time = 0;
+    *empty = 0;
     if (!ch_mp4_find(trak, "edts", &edts))
         return true;
     if (!find_full(edts, "elst", 4, &elst, &version) || ch_get_be32(elst.data) == 0)
         return false;
-    if (elst.size < (version == 1 ? 24 : 16))
+    size_t entry_bytes = version == 1 ? 20 : 12, entries = (elst.size - 4) / entry_bytes;
+    if (entries == 0)
         return false;
-    int64_t time = version == 1 ? (int64_t)ch_get_be64(elst.data + 12) : (int32_t)ch_get_be32(elst.data + 8);
+    const uint8_t *at = elst.data + 4;
+    int64_t time = version == 1 ? (int64_t)ch_get_be64(at + 8) : (int32_t)ch_get_be32(at + 4);
+    if (time == -1 && ch_get_be32(elst.data) > 1 && entries > 1) {
+        *empty = version == 1 ? ch_get_be64(at) : ch_get_be32(at);
+        at += entry_bytes;
+        time = version == 1 ? (int64_t)ch_get_be64(at + 8) : (int32_t)ch_get_be32(at + 4);
+    }
     *media_time = time > 0 ? time : 0;
     return true;
 }
@@ -108,23 +127,96 @@ static bool read_avc1(struct ch_mp4_box stbl, struct ch_mp4_track *track)
     return true;
 }
 
-static bool read_track(struct ch_mp4_box moov, struct ch_mp4_track *track, uint32_t *timescale, struct ch_mp4_box *stbl)
+// A descriptor of this tag, ISO/IEC 14496-1 8.3.3: its length takes up to four bytes. *at is what lies behind it.
+static bool take_descriptor(struct ch_mp4_box *at, uint8_t tag, struct ch_mp4_box *out)
 {
-    struct ch_mp4_box trak, mdia, minf;
-    return read_created(moov, &track->created_unix_s) && ch_mp4_find(moov, "trak", &trak) &&
-           read_edit_list(trak, &track->media_time_ticks) && ch_mp4_find(trak, "mdia", &mdia) &&
-           read_timescale(mdia, timescale) && ch_mp4_find(mdia, "minf", &minf) && ch_mp4_find(minf, "stbl", stbl) &&
-           read_avc1(*stbl, track);
+    if (at->size < 2 || at->data[0] != tag)
+        return false;
+    size_t size = 0, used = 1;
+    do {
+        if (used == at->size || used > 4)
+            return false;
+        size = size << 7 | (at->data[used] & 0x7Fu);
+    } while (at->data[used++] & 0x80);
+    if (size > at->size - used)
+        return false;
+    *out = (struct ch_mp4_box){at->data + used, size};
+    at->data += used + size;
+    at->size -= used + size;
+    return true;
+}
+
+// The sample description, 8.5.2, 12.2.3, and ISO/IEC 14496-14 5.6.
+static bool read_mp4a(struct ch_mp4_box stbl, struct ch_aac_config *audio)
+{
+    struct ch_mp4_box stsd, mp4a, esds, es, decoder, config;
+    uint8_t version;
+    if (!find_full(stbl, "stsd", 4, &stsd, &version))
+        return false;
+    if (!ch_mp4_find((struct ch_mp4_box){stsd.data + 4, stsd.size - 4}, "mp4a", &mp4a) || mp4a.size < MP4A_FIXED_BYTES)
+        return false;
+    if (!find_full((struct ch_mp4_box){mp4a.data + MP4A_FIXED_BYTES, mp4a.size - MP4A_FIXED_BYTES}, "esds", 0, &esds,
+                   &version))
+        return false;
+    if (!take_descriptor(&esds, 3, &es) || es.size < ES_FIXED_BYTES)
+        return false;
+    es = (struct ch_mp4_box){es.data + ES_FIXED_BYTES, es.size - ES_FIXED_BYTES};
+    if (!take_descriptor(&es, 4, &decoder) || decoder.size < DECODER_CONFIG_FIXED_BYTES)
+        return false;
+    decoder = (struct ch_mp4_box){decoder.data + DECODER_CONFIG_FIXED_BYTES, decoder.size - DECODER_CONFIG_FIXED_BYTES};
+    return take_descriptor(&decoder, 5, &config) && ch_aac_parse(config.data, config.size, audio) == 0;
+}
+
+struct trak {
+    int64_t media_time;
+    uint64_t empty;
+    uint32_t timescale;
+    struct ch_mp4_box stbl;
+};
+
+static bool read_trak(struct ch_mp4_box box, struct trak *out)
+{
+    struct ch_mp4_box mdia, minf;
+    return read_edit_list(box, &out->media_time, &out->empty) && ch_mp4_find(box, "mdia", &mdia) &&
+           read_timescale(mdia, &out->timescale) && ch_mp4_find(mdia, "minf", &minf) &&
+           ch_mp4_find(minf, "stbl", &out->stbl);
+}
+
+static bool read_video(struct ch_mp4_box moov, struct ch_mp4_track *track, struct trak *trak)
+{
+    struct ch_mp4_box box;
+    if (!read_created(moov, &track->created_unix_s) || !ch_mp4_find(moov, "trak", &box) || !read_trak(box, trak) ||
+        !read_avc1(trak->stbl, track))
+        return false;
+    track->media_time_ticks = trak->media_time;
+    return true;
+}
+
+// The track behind the video. 0, -ENODATA if there is none, -EBADMSG.
+static int read_audio(struct ch_mp4_box moov, struct ch_aac_config *audio, struct trak *trak)
+{
+    struct ch_mp4_box box;
+    if (!take_box(&moov, "trak", &box))
+        return -EBADMSG;
+    if (!take_box(&moov, "trak", &box))
+        return -ENODATA;
+    if (!read_trak(box, trak) || !read_mp4a(trak->stbl, audio))
+        return -EBADMSG;
+    return trak->timescale == audio->rate ? 0 : -EBADMSG;
 }
 
 int ch_mp4_read_init(const uint8_t *moov, size_t bytes, struct ch_mp4_track *track)
 {
-    struct ch_mp4_box body, stbl, mvex;
-    uint32_t timescale;
-    if (!whole_moov(moov, bytes, &body) || !read_track(body, track, &timescale, &stbl) ||
-        !ch_mp4_find(body, "mvex", &mvex))
+    struct ch_mp4_box body, mvex;
+    struct trak video, audio;
+    *track = (struct ch_mp4_track){0};
+    if (!whole_moov(moov, bytes, &body) || !read_video(body, track, &video) || !ch_mp4_find(body, "mvex", &mvex) ||
+        video.timescale != CH_MP4_TIMESCALE)
         return -EBADMSG;
-    return timescale == CH_MP4_TIMESCALE ? 0 : -EBADMSG;
+    int rc = read_audio(body, &track->audio, &audio);
+    if (rc == -ENODATA)
+        track->audio = (struct ch_aac_config){0};
+    return rc == -ENODATA ? 0 : rc;
 }
 
 // --- sample tables --------------------------------------------------------------------------------
@@ -224,20 +316,44 @@ static bool read_tables(struct ch_mp4_box stbl, struct ch_mp4_moov *out)
            chunks_cover(out, out->stco.data ? out->stco.count : out->co64.count) && keys_rise(out);
 }
 
+static int read_track_tables(const struct trak *trak, struct ch_mp4_moov *out)
+{
+    out->timescale = trak->timescale;
+    out->media_time_ticks = trak->media_time;
+    out->empty_ticks = trak->empty;
+    return read_tables(trak->stbl, out) ? 0 : -EBADMSG;
+}
+
+static bool finished_moov(const uint8_t *moov, size_t bytes, struct ch_mp4_box *body)
+{
+    struct ch_mp4_box mvex;
+    return whole_moov(moov, bytes, body) && !ch_mp4_find(*body, "mvex", &mvex);
+}
+
 int ch_mp4_read_moov(const uint8_t *moov, size_t bytes, struct ch_mp4_moov *out)
 {
-    struct ch_mp4_box body, stbl, mvex;
+    struct ch_mp4_box body;
     struct ch_mp4_track track;
+    struct trak trak;
     *out = (struct ch_mp4_moov){0};
-    if (!whole_moov(moov, bytes, &body) || !read_track(body, &track, &out->timescale, &stbl) ||
-        ch_mp4_find(body, "mvex", &mvex) || !read_tables(stbl, out))
+    if (!finished_moov(moov, bytes, &body) || !read_video(body, &track, &trak))
         return -EBADMSG;
     out->width = track.width;
     out->height = track.height;
-    out->media_time_ticks = track.media_time_ticks;
     out->avcc = track.avcc;
     out->avcc_bytes = track.avcc_bytes;
-    return 0;
+    return read_track_tables(&trak, out);
+}
+
+int ch_mp4_read_moov_audio(const uint8_t *moov, size_t bytes, struct ch_mp4_moov *out)
+{
+    struct ch_mp4_box body;
+    struct trak trak;
+    *out = (struct ch_mp4_moov){0};
+    if (!finished_moov(moov, bytes, &body))
+        return -EBADMSG;
+    int rc = read_audio(body, &out->audio, &trak);
+    return rc < 0 ? rc : read_track_tables(&trak, out);
 }
 
 // The value that a table of runs holds for the next sample.

@@ -3,7 +3,7 @@
 // A pull parser: it says which bytes it wants next. A fragment counts only if its 112 bytes are what
 // ch_mp4_write_fragment makes of the values in them, so there is one description of the shape, and
 // nothing else can pass. The byte before the next header is fetched with it: the last byte of the
-// sample, which shows whether the sample's tail ever reached the disk.
+// sample, which shows whether a picture's tail ever reached the disk.
 #include "codec/mp4_internal.h"
 
 enum state {
@@ -21,6 +21,7 @@ enum state {
 
 // Positions in a fragment's header of what varies.
 #define AT_SEQUENCE 20
+#define AT_TRACK 44
 #define AT_DTS 60
 #define AT_DURATION 88
 #define AT_SAMPLE_BYTES 92
@@ -107,18 +108,19 @@ static enum ch_mp4_event read_moov(struct ch_mp4_scan *scan, const uint8_t *byte
     return CH_MP4_INIT;
 }
 
-static bool parse_fragment(const uint8_t *bytes, struct ch_mp4_fragment *out)
+static bool parse_fragment(const struct ch_mp4_track *init, const uint8_t *bytes, struct ch_mp4_fragment *out)
 {
     uint8_t expected[CH_MP4_FRAGMENT_HEADER_BYTES];
     *out = (struct ch_mp4_fragment){
         .sequence = ch_get_be32(bytes + AT_SEQUENCE),
+        .audio = ch_get_be32(bytes + AT_TRACK) == CH_MP4_AUDIO_TRACK_ID,
         .dts_ticks = ch_get_be64(bytes + AT_DTS),
         .duration_ticks = ch_get_be32(bytes + AT_DURATION),
         .composition_ticks = (int32_t)ch_get_be32(bytes + AT_COMPOSITION),
         .sample_bytes = ch_get_be32(bytes + AT_SAMPLE_BYTES),
         .key = bytes[AT_FLAGS] == 2,
     };
-    if (out->sample_bytes == 0 || out->sample_bytes > UINT32_MAX - 8)
+    if (out->sample_bytes == 0 || out->sample_bytes > UINT32_MAX - 8 || (out->audio && init->audio.rate == 0))
         return false;
     ch_mp4_write_fragment(out, expected);
     return memcmp(bytes, expected, sizeof expected) == 0;
@@ -135,7 +137,7 @@ static enum ch_mp4_event read_fragment_header(struct ch_mp4_scan *scan, const ui
     }
     uint32_t moov = size >= 8 ? box_size(bytes, "moov") : 0;
     scan->finished_tail = moov > 0 && moov <= rest;
-    if (size < CH_MP4_FRAGMENT_HEADER_BYTES || !parse_fragment(bytes, &scan->next_fragment))
+    if (size < CH_MP4_FRAGMENT_HEADER_BYTES || !parse_fragment(&scan->init, bytes, &scan->next_fragment))
         return torn(scan);
     uint64_t whole = CH_MP4_FRAGMENT_HEADER_BYTES + (uint64_t)scan->next_fragment.sample_bytes;
     if (whole > rest)
@@ -145,7 +147,7 @@ static enum ch_mp4_event read_fragment_header(struct ch_mp4_scan *scan, const ui
 
 static enum ch_mp4_event read_last_byte(struct ch_mp4_scan *scan, const uint8_t *bytes, size_t size)
 {
-    if (bytes[0] == 0)
+    if (bytes[0] == 0 && !scan->next_fragment.audio)
         return torn(scan);
     scan->fragment = scan->next_fragment;
     scan->sample_offset = scan->good_end + CH_MP4_FRAGMENT_HEADER_BYTES;

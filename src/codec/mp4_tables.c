@@ -145,7 +145,7 @@ static void put_ctts(struct ch_mp4_out *out, const struct ch_mp4_tables *tables,
     ch_mp4_end(out, box);
 }
 
-// 8.6.2. Written even if every sample is a key: some readers take the absence for ignorance.
+// 8.6.2. Of the video even if every sample is a key: some readers take the absence for ignorance.
 static void put_stss(struct ch_mp4_out *out, const struct ch_mp4_tables *tables)
 {
     size_t box = ch_mp4_begin_full(out, "stss", 0, 0);
@@ -187,26 +187,23 @@ static void put_chunk_offsets(struct ch_mp4_out *out, const struct ch_mp4_tables
     ch_mp4_end(out, box);
 }
 
-void ch_mp4_put_tables(struct ch_mp4_out *out, const struct ch_mp4_movie *movie)
+void ch_mp4_put_tables(struct ch_mp4_out *out, const struct ch_mp4_trak *trak)
 {
-    put_stts(out, movie->tables, movie->last_step);
-    put_ctts(out, movie->tables, movie->raise);
-    put_stss(out, movie->tables);
+    put_stts(out, trak->tables, trak->last_step);
+    put_ctts(out, trak->tables, trak->raise);
+    if (!trak->audio)
+        put_stss(out, trak->tables);
     put_stsc(out);
-    put_stsz(out, movie->tables);
-    put_chunk_offsets(out, movie->tables);
+    put_stsz(out, trak->tables);
+    put_chunk_offsets(out, trak->tables);
 }
 
-int ch_mp4_tables_finish(struct ch_mp4_tables *tables, const struct ch_mp4_track *track, uint32_t last_duration_ticks,
-                         uint8_t **moov, size_t *moov_bytes)
+static struct ch_mp4_trak video_trak(const struct ch_mp4_tables *tables, uint32_t last_duration_ticks)
 {
-    if (tables->samples == 0)
-        return -EINVAL;
     uint32_t last_step = last_duration_ticks > 0 ? last_duration_ticks : 1;
     int64_t last_end = tables->last_dts + tables->last_composition + last_step;
     int64_t end = last_end > tables->presentation_end ? last_end : tables->presentation_end;
-    struct ch_mp4_movie movie = {
-        .track = track,
+    return (struct ch_mp4_trak){
         .tables = tables,
         .last_step = last_step,
         .raise = (uint32_t)-tables->min_composition,
@@ -216,6 +213,33 @@ int ch_mp4_tables_finish(struct ch_mp4_tables *tables, const struct ch_mp4_track
         .presentation_duration = (uint64_t)(end - tables->first_dts - tables->first_composition),
         .media_time = (int64_t)tables->first_composition - tables->min_composition,
     };
+}
+
+static struct ch_mp4_trak audio_trak(const struct ch_mp4_tables *tables, const struct ch_aac_config *audio)
+{
+    uint64_t duration = tables->duration_ticks + audio->frame_samples;
+    return (struct ch_mp4_trak){
+        .audio = true,
+        .tables = tables,
+        .last_step = audio->frame_samples,
+        .media_duration = duration,
+        .empty_duration = (uint64_t)ch_mp4_audio_ticks(tables->first_dts, audio->rate),
+        .presentation_duration = (uint64_t)ch_mp4_audio_ticks((int64_t)duration, audio->rate),
+    };
+}
+
+int ch_mp4_tables_finish(struct ch_mp4_tables *tables, const struct ch_mp4_tables *audio,
+                         const struct ch_mp4_track *track, uint32_t last_duration_ticks, uint8_t **moov,
+                         size_t *moov_bytes)
+{
+    if (tables->samples == 0)
+        return -EINVAL;
+    struct ch_mp4_movie movie = {.track = track, .video = video_trak(tables, last_duration_ticks)};
+    movie.has_audio = audio && audio->samples > 0;
+    if (movie.has_audio && (track->audio.rate == 0 || track->audio.frame_samples == 0 || audio->first_dts < 0))
+        return -EINVAL;
+    if (movie.has_audio)
+        movie.audio = audio_trak(audio, &track->audio);
     struct ch_mp4_out count = {0};
     ch_mp4_put_moov(&count, &movie);
     if (count.at > UINT32_MAX)

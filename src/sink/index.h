@@ -21,7 +21,7 @@ struct ch_record {
     int64_t pts_ticks;      // 0: the session's first picture
     uint64_t sample_offset; // in the part
     uint32_t sample_bytes;
-    uint32_t payload_bytes; // in stream.h264 or stream.mjpeg
+    uint32_t payload_bytes; // in stream.h264 or stream.mjpeg; 0 of AAC frames, which are in the MP4 alone
     uint64_t hash;
     int32_t composition_ticks; // decode time = pts_ticks - composition_ticks
 };

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +33,7 @@ static struct ch_mp4_track track_of(const struct ch_params *params, int64_t crea
         .avcc_bytes = params->avcc_bytes,
         .created_unix_s = created_s,
         .media_time_ticks = media_time_ticks,
+        .audio = params->audio,
     };
 }
 
@@ -73,6 +75,7 @@ int ch_part_create(struct ch_part *part, int dir, unsigned number, const struct 
         .created_s = created_s,
         .end = end,
         .origin_ticks = key->dts_ticks,
+        .zero_ticks = key->pts_ticks,
     };
     memcpy(part->name, name, sizeof name);
     return 0;
@@ -94,17 +97,45 @@ static int grow_scratch(struct ch_part *part, size_t count)
     return 0;
 }
 
-static void lay_out(struct ch_part *part, const struct ch_frame *frame, size_t at)
+static bool place_audio(const struct ch_part *part, struct ch_mp4_audio_clock *clock, const struct ch_frame *frame,
+                        int64_t *time)
 {
-    uint8_t *head = part->heads + at * CH_MP4_FRAGMENT_HEADER_BYTES;
-    struct ch_mp4_fragment fragment = {
-        .sequence = (uint32_t)(part->frames + at) + 1,
+    return ch_mp4_audio_place(clock, &part->params->audio, frame->pts_ticks - part->zero_ticks, time);
+}
+
+bool ch_part_take_audio(struct ch_part *part, const struct ch_frame *frame)
+{
+    int64_t time;
+    return part->fd >= 0 && part->params == frame->params && frame->sample && frame->sample_bytes > 0 &&
+           place_audio(part, &part->taken, frame, &time);
+}
+
+static struct ch_mp4_fragment audio_fragment(struct ch_part *part, const struct ch_frame *frame)
+{
+    int64_t time = 0;
+    bool placed = place_audio(part, &part->written, frame, &time);
+    assert(placed); // as when it was taken
+    return (struct ch_mp4_fragment){
+        .audio = true, .dts_ticks = (uint64_t)time, .duration_ticks = part->params->audio.frame_samples};
+}
+
+static struct ch_mp4_fragment picture_fragment(const struct ch_part *part, const struct ch_frame *frame)
+{
+    return (struct ch_mp4_fragment){
         .dts_ticks = (uint64_t)(frame->dts_ticks - part->origin_ticks),
         .duration_ticks = PROMISED_TICKS,
         .composition_ticks = (int32_t)(frame->pts_ticks - frame->dts_ticks),
-        .sample_bytes = frame->sample_bytes,
         .key = frame->flags & CH_FRAME_KEY,
     };
+}
+
+static void lay_out(struct ch_part *part, const struct ch_frame *frame, size_t at)
+{
+    uint8_t *head = part->heads + at * CH_MP4_FRAGMENT_HEADER_BYTES;
+    struct ch_mp4_fragment fragment =
+        frame->flags & CH_FRAME_AUDIO ? audio_fragment(part, frame) : picture_fragment(part, frame);
+    fragment.sequence = (uint32_t)(part->frames + part->audio_frames + at) + 1;
+    fragment.sample_bytes = frame->sample_bytes;
     ch_mp4_write_fragment(&fragment, head);
     part->iov[2 * at] = (struct iovec){.iov_base = head, .iov_len = CH_MP4_FRAGMENT_HEADER_BYTES};
     part->iov[2 * at + 1] = (struct iovec){.iov_base = frame->sample, .iov_len = frame->sample_bytes};
@@ -126,18 +157,46 @@ int ch_part_append(struct ch_part *part, struct ch_frame *const *frames, size_t 
             break;
         written -= bytes;
         part->end += bytes;
+        if (frames[i]->flags & CH_FRAME_AUDIO)
+            part->audio_frames++;
+        else
+            part->frames++;
         ++*whole;
     }
-    part->frames += *whole;
     return rc;
 }
 
-int ch_part_write_end(int fd, uint64_t end, struct ch_mp4_tables *tables, const struct ch_mp4_track *track,
+// --- the end ---
+
+int ch_part_tables_add(struct ch_part_tables *tables, const struct ch_aac_config *audio, const struct ch_record *record)
+{
+    int64_t time;
+    if (!(record->flags & CH_FRAME_AUDIO)) {
+        int rc = ch_mp4_tables_add(&tables->pictures, record->sample_offset, record->sample_bytes,
+                                   record->pts_ticks - record->composition_ticks, record->composition_ticks,
+                                   record->flags & CH_FRAME_KEY);
+        if (rc == 0 && tables->pictures.samples == 1)
+            tables->zero_ticks = record->pts_ticks;
+        return rc;
+    }
+    if (tables->pictures.samples == 0 ||
+        !ch_mp4_audio_place(&tables->audio_clock, audio, record->pts_ticks - tables->zero_ticks, &time))
+        return -EINVAL;
+    return ch_mp4_tables_add(&tables->audio, record->sample_offset, record->sample_bytes, time, 0, false);
+}
+
+void ch_part_tables_free(struct ch_part_tables *tables)
+{
+    ch_mp4_tables_free(&tables->pictures);
+    ch_mp4_tables_free(&tables->audio);
+}
+
+int ch_part_write_end(int fd, uint64_t end, struct ch_part_tables *tables, const struct ch_mp4_track *track,
                       uint32_t last_duration_ticks)
 {
     uint8_t *moov = NULL, header[CH_MP4_FREE_BYTES];
     size_t moov_bytes = 0;
-    int rc = ch_mp4_tables_finish(tables, track, last_duration_ticks, &moov, &moov_bytes);
+    int rc = ch_mp4_tables_finish(&tables->pictures, &tables->audio, track, last_duration_ticks, &moov, &moov_bytes);
     if (rc == 0)
         rc = ch_file_write_at(fd, moov, moov_bytes, end);
     free(moov);
@@ -156,16 +215,17 @@ int ch_part_write_end(int fd, uint64_t end, struct ch_mp4_tables *tables, const 
     return rc < 0 ? rc : ch_file_sync(fd);
 }
 
-static int add_sample(const struct ch_part *part, const struct ch_record *record, struct ch_mp4_tables *tables)
+static int add_sample(const struct ch_part *part, const struct ch_record *record, struct ch_part_tables *tables)
 {
-    if (record->part != part->number)
-        return 0;
-    return ch_mp4_tables_add(tables, record->sample_offset, record->sample_bytes,
-                             record->pts_ticks - record->composition_ticks, record->composition_ticks,
-                             record->flags & CH_FRAME_KEY);
+    return record->part == part->number ? ch_part_tables_add(tables, &part->params->audio, record) : 0;
 }
 
-static int collect(const struct ch_part *part, int index_fd, struct ch_mp4_tables *tables)
+static bool has_all(const struct ch_part *part, const struct ch_part_tables *tables)
+{
+    return tables->pictures.samples == part->frames && tables->audio.samples == part->audio_frames;
+}
+
+static int collect(const struct ch_part *part, int index_fd, struct ch_part_tables *tables)
 {
     struct ch_index_reader *reader = malloc(sizeof *reader);
     if (!reader)
@@ -173,7 +233,7 @@ static int collect(const struct ch_part *part, int index_fd, struct ch_mp4_table
     ch_index_reader_init(reader, index_fd, part->first_record);
     struct ch_record record;
     int rc = 1;
-    while (rc > 0 && tables->samples < part->frames) {
+    while (rc > 0 && !has_all(part, tables)) {
         rc = ch_index_reader_next(reader, &record);
         if (rc > 0 && add_sample(part, &record, tables) < 0)
             rc = -EBADMSG;
@@ -187,16 +247,16 @@ int ch_part_finish(struct ch_part *part, int index_fd, const struct ch_record *m
 {
     if (part->frames == 0)
         return -ENODATA;
-    struct ch_mp4_tables tables = {0};
+    struct ch_part_tables tables = {0};
     struct ch_mp4_track track = track_of(part->params, part->created_s, 0);
     int rc = collect(part, index_fd, &tables);
     for (size_t i = 0; rc == 0 && i < more_count; i++)
         rc = add_sample(part, &more[i], &tables);
-    if (rc == 0 && tables.samples != part->frames)
+    if (rc == 0 && !has_all(part, &tables))
         rc = -EBADMSG;
     if (rc == 0)
         rc = ch_part_write_end(part->fd, part->end, &tables, &track, last_duration_ticks);
-    ch_mp4_tables_free(&tables);
+    ch_part_tables_free(&tables);
     return rc;
 }
 

@@ -272,6 +272,9 @@ static int64_t find_rate(const struct ch_recovery *r)
 int ch_recover_bare(struct ch_recovery *r)
 {
     struct bare bare = {.r = r, .centi = find_rate(r), .assembler = ch_assembler_new()};
+    for (size_t i = 0; i < r->count; i++)
+        if (ch_recover_is_audio(&r->entries[i]) && r->entries[i].record.part > 0)
+            ch_recover_note_damage(r, "the sound was in %s and is lost", r->parts[r->entries[i].record.part].name);
     r->count = 0;
     r->place.broken = false;
     int rc = bare.assembler ? 0 : -ENOMEM;

@@ -43,11 +43,13 @@ static void settle_entries(struct ch_recovery *r)
         struct ch_entry *entry = &r->entries[i];
         struct ch_record *record = &entry->record;
         bool was_in_mp4 = record->part > 0;
-        entry->dropped = !entry->in_mp4 && entry->raw == 0 && (any_raw || was_in_mp4);
+        bool audio = ch_recover_is_audio(entry); // which is in no stream.h264
+        entry->dropped = !entry->in_mp4 && entry->raw == 0 && ((any_raw && !audio) || was_in_mp4);
         bool torn_out = was_in_mp4 && !entry->in_mp4 && more_of[record->part]; // not at the end of its file
         if ((entry->dropped && more && was_in_mp4) || torn_out)
-            ch_recover_note_damage(r, "pictures in the midst of %s are lost", r->parts[record->part].name);
-        more |= !entry->dropped;
+            ch_recover_note_damage(r, "%s in the midst of %s %s lost", audio ? "sound" : "pictures",
+                                   r->parts[record->part].name, audio ? "is" : "are");
+        more |= !entry->dropped && (!audio || was_in_mp4);
         more_of[record->part] |= entry->in_mp4;
         if (!entry->in_mp4 && was_in_mp4) {
             record->part = 0;
@@ -175,16 +177,12 @@ static int settle_index(struct ch_recovery *r)
 
 // --- parts ---
 
-static int make_tables(const struct ch_recovery *r, unsigned number, struct ch_mp4_tables *tables)
+static int make_tables(const struct ch_recovery *r, unsigned number, struct ch_part_tables *tables)
 {
     int rc = 0;
-    for (size_t i = 0; i < r->count && rc == 0; i++) {
-        const struct ch_record *record = &r->entries[i].record;
-        if (record->part == number)
-            rc = ch_mp4_tables_add(tables, record->sample_offset, record->sample_bytes,
-                                   record->pts_ticks - record->composition_ticks, record->composition_ticks,
-                                   record->flags & CH_FRAME_KEY);
-    }
+    for (size_t i = 0; i < r->count && rc == 0; i++)
+        if (r->entries[i].record.part == number)
+            rc = ch_part_tables_add(tables, &r->parts[number].shape.init.audio, &r->entries[i].record);
     return rc;
 }
 
@@ -215,13 +213,13 @@ static int finish_part(struct ch_recovery *r, unsigned number)
         return 0;
     if (part->frames == 0 || part->shape.form == CH_PART_UNREADABLE)
         return give_up_part(r, part);
-    struct ch_mp4_tables tables = {0};
+    struct ch_part_tables tables = {0};
     int rc = make_tables(r, number, &tables);
     if (rc == 0 && part->shape.patched)
         rc = ch_part_unpatch(part->fd);
     if (rc == 0)
         rc = ch_part_write_end(part->fd, part->end, &tables, &part->shape.init, part->last_duration_ticks);
-    ch_mp4_tables_free(&tables);
+    ch_part_tables_free(&tables);
     if (rc == -ENOMEM)
         return rc;
     if (rc == 0 && part->temporary)
@@ -302,6 +300,15 @@ static json_t *begin_report(struct ch_recovery *r)
                                  r->started_us);
 }
 
+// Of the first part that has AAC frames.
+static const struct ch_aac_config *find_audio(const struct ch_recovery *r)
+{
+    for (unsigned number = 1; number < CH_RECOVER_FILES; number++)
+        if (r->parts[number].fd >= 0 && r->parts[number].audio_frames > 0)
+            return &r->parts[number].shape.init.audio;
+    return NULL;
+}
+
 static int write_report(struct ch_recovery *r, const struct ch_report *report, const struct file_list *list,
                         struct ch_session_summary *summary)
 {
@@ -320,6 +327,7 @@ static int write_report(struct ch_recovery *r, const struct ch_report *report, c
         .files = list->files,
         .file_count = list->count,
         .report = report,
+        .audio = find_audio(r),
     };
     char *kept = strdup(facts.end_reason); // it lies in the object that is filled in
     facts.end_reason = kept;

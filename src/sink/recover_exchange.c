@@ -1,4 +1,5 @@
-// What one of stream.h264 and stream.mp4 lost, the other one makes good: a sample is a message in another dress.
+// What one of stream.h264 and stream.mp4 lost, the other one makes good: a sample is a message in another dress. Of AAC
+// frames there is no message, so a part that is made anew has no sound.
 #include "sink/recover_internal.h"
 
 #include "base/bytes.h"
@@ -120,7 +121,8 @@ int ch_recover_create_part(struct ch_recovery *r, struct ch_recover_part *part, 
     int rc = make_way(r, part);
     ch_part_shape_deinit(&part->shape);
     part->shape = (struct ch_part_shape){.init = *track};
-    part->frames = 0;
+    part->frames = part->audio_frames = 0;
+    part->audio_clock = (struct ch_mp4_audio_clock){0};
     if (rc < 0)
         return rc;
     if (temporary) {
@@ -160,7 +162,7 @@ void ch_recover_fragment_header(struct ch_recover_part *part, const struct ch_re
         part->base_ticks = (int64_t)(0 - (uint64_t)dts);
     part->based = true;
     struct ch_mp4_fragment fragment = {
-        .sequence = (uint32_t)part->frames + 1,
+        .sequence = (uint32_t)ch_recover_samples(part) + 1,
         .dts_ticks = (uint64_t)dts + (uint64_t)part->base_ticks,
         .duration_ticks = CH_MP4_TIMESCALE,
         .composition_ticks = record->composition_ticks,
@@ -202,7 +204,7 @@ static int refill_part(struct ch_recovery *r, unsigned number, size_t first)
         rc = ch_part_unpatch(part->fd);
     for (size_t i = first; rc == 0 && i < r->count; i++) {
         struct ch_entry *entry = &r->entries[i];
-        if (entry->record.part != number)
+        if (entry->record.part != number || ch_recover_is_audio(entry))
             continue;
         rc = ch_recover_make_sample(r, entry);
         rc = rc > 0 ? append_fragment(part, entry, r->sample.data) : rc < 0 ? rc : -ENODATA;
@@ -215,7 +217,7 @@ int ch_recover_refill_parts(struct ch_recovery *r)
     for (unsigned number = 1; number < CH_RECOVER_FILES; number++) {
         size_t from = r->count; // the first of those behind the last sample that is there
         for (size_t i = r->count; i-- > 0;) {
-            if (r->entries[i].record.part != number)
+            if (r->entries[i].record.part != number || ch_recover_is_audio(&r->entries[i]))
                 continue;
             if (r->entries[i].in_mp4)
                 break;
@@ -298,7 +300,7 @@ int ch_recover_append_messages(struct ch_recovery *r)
         return -errno;
     for (size_t i = r->place.entry; i < r->count; i++) {
         struct ch_entry *entry = &r->entries[i];
-        if (!entry->in_mp4)
+        if (!entry->in_mp4 || ch_recover_is_audio(entry))
             continue;
         int rc = append_message(r, entry);
         if (rc < 0) {

@@ -1,5 +1,5 @@
 // stream.h264 against the entries. Where the index's messages lie, their sizes say (recover_place.c); those of entries
-// made anew are found by their NAL units, which the MP4 has.
+// made anew are found by their NAL units, which the MP4 has. AAC frames have no place there and are passed over.
 #include "sink/recover_internal.h"
 
 #include "base/file.h"
@@ -34,6 +34,10 @@ int ch_recover_place_messages(struct ch_recovery *r)
         return 0;
     while (r->place.entry < r->count && !r->entries[r->place.entry].fresh) {
         struct ch_entry *entry = &r->entries[r->place.entry];
+        if (ch_recover_is_audio(entry)) {
+            r->place.entry++;
+            continue;
+        }
         if (!ch_recover_find_place(r, entry->record.payload_bytes))
             break;
         ch_recover_put_in_place(r, entry);
@@ -175,6 +179,10 @@ static int align_known(struct ch_recovery *r)
 int ch_recover_align_messages(struct ch_recovery *r)
 {
     while (r->place.file > 0 && !r->place.broken && r->place.entry < r->count) {
+        if (ch_recover_is_audio(&r->entries[r->place.entry])) {
+            r->place.entry++;
+            continue;
+        }
         int rc = r->entries[r->place.entry].fresh ? align_fresh(r) : align_known(r);
         if (rc < 0)
             return rc;

@@ -41,11 +41,14 @@ struct ch_recover_part {
     char name[40];  // as it is called now
     bool temporary; // and to be renamed
     struct ch_part_shape shape;
-    uint64_t end; // behind the last good fragment
-    uint64_t frames;
+    uint64_t end;                  // behind the last good fragment
+    uint64_t frames, audio_frames; // pictures, AAC frames
     bool based;
     int64_t base_ticks; // decode time in the fragments minus that of the records
+    int64_t zero_ticks; // presentation time of its first picture by the records: 0 of the AAC frames' times
     int64_t last_dts;   // of the records so far
+    struct ch_mp4_audio_clock audio_clock;
+    bool audio_gave_up; // an earlier recovery did of an AAC frame, behind which nothing has followed so far
     uint32_t last_duration_ticks;
     bool damaged;
 };
@@ -120,6 +123,22 @@ int ch_recover_make_sample(struct ch_recovery *r, const struct ch_entry *entry);
 // The header of the fragment that goes behind the part's last one, by the record of its sample.
 void ch_recover_fragment_header(struct ch_recover_part *part, const struct ch_record *record,
                                 uint8_t out[CH_MP4_FRAGMENT_HEADER_BYTES]);
+// How many samples the part has.
+static inline uint64_t ch_recover_samples(const struct ch_recover_part *part)
+{
+    return part->frames + part->audio_frames;
+}
+static inline bool ch_recover_is_audio(const struct ch_entry *entry)
+{
+    return entry->record.flags & CH_FRAME_AUDIO;
+}
+// Counts a sample that the part has, or (`by` -1) has no longer.
+static inline void ch_recover_count(struct ch_recover_part *part, const struct ch_record *record, int by)
+{
+    uint64_t *count = record->flags & CH_FRAME_AUDIO ? &part->audio_frames : &part->frames;
+    *count += (uint64_t)(int64_t)by;
+}
+
 // A new file for a part, with its init segment; under a temporary name if it is to be renamed when it is finished.
 // What lay there and could not be read is put aside. Takes the track's avcc, also on failure.
 int ch_recover_create_part(struct ch_recovery *r, struct ch_recover_part *part, const struct ch_mp4_track *track,

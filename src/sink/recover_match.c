@@ -11,7 +11,10 @@
 
 #define TAIL_BYTES (UINT64_C(64) << 20)
 #define TAIL_TICKS (INT64_C(5) * CH_MP4_TIMESCALE)
-#define HOLE_BYTES 256u // so many zeros in a row are a block that was never written: no NAL unit has three
+#define HOLE_BYTES 256u       // so many zeros in a row are a block that was never written: no NAL unit has three
+#define AUDIO_HOLE_BYTES 512u // the same of an AAC frame, in which filling may be 269 bytes of zeros
+#define BOX_BYTES 8u
+#define AT_DURATION 88u // in a fragment's header
 #define MAX_SAMPLE_BYTES (CH_LIMIT_MESSAGE_BYTES_MAX + (1u << 20))
 #define MAX_TICKS (INT64_MAX / 8)
 #define MAX_COMPOSITION (INT32_C(1) << 29)
@@ -102,6 +105,7 @@ struct match {
     size_t last_of_part[CH_RECOVER_FILES]; // number behind the part's last entry; 0 if it has none
     bool later_part;                       // entries of parts behind this one follow
     unsigned part;
+    size_t picture; // number of the newest entry that a picture's fragment confirmed
 };
 
 static int pass_on(struct match *match, bool in_mp4)
@@ -114,7 +118,7 @@ static int pass_on(struct match *match, bool in_mp4)
         record->sample_offset <= part->shape.moov_offset &&
         record->sample_bytes <= part->shape.moov_offset - record->sample_offset) {
         in_mp4 = true;
-        part->frames++;
+        ch_recover_count(part, record, 1);
     }
     entry->in_mp4 = in_mp4;
     return ch_recover_add(match->r, entry);
@@ -140,18 +144,19 @@ static int pass_before(struct match *match, uint64_t offset)
     return 0;
 }
 
-static bool has_hole(const uint8_t *data, size_t size)
+static bool has_hole(const uint8_t *data, size_t size, size_t hole_bytes)
 {
     size_t zeros = 0;
-    for (size_t i = 0; i < size && zeros < HOLE_BYTES; i++)
+    for (size_t i = 0; i < size && zeros < hole_bytes; i++)
         zeros = data[i] == 0 ? zeros + 1 : 0;
-    return zeros == HOLE_BYTES;
+    return zeros == hole_bytes;
 }
 
+// The newest message of the camera, or the newest picture that is in an MP4.
 static const struct ch_record *newest(const struct ch_recovery *r, bool picture)
 {
     for (size_t i = r->count; i-- > 0;)
-        if (!picture || r->entries[i].record.part > 0)
+        if (!ch_recover_is_audio(&r->entries[i]) && (!picture || r->entries[i].record.part > 0))
             return &r->entries[i].record;
     return NULL;
 }
@@ -163,6 +168,8 @@ static void guess_base(const struct ch_recovery *r, struct ch_recover_part *part
     int64_t begin = 0, latest = INT64_MIN, before = INT64_MIN;
     for (size_t i = r->count; i-- > 0 && before == INT64_MIN;) {
         const struct ch_record *record = &r->entries[i].record;
+        if (ch_recover_is_audio(&r->entries[i]))
+            continue;
         if (record->part > 0 && record->pts_ticks > latest) {
             latest = record->pts_ticks;
             before = INT64_MIN;
@@ -206,6 +213,16 @@ static bool follows(const struct ch_recover_part *part, const struct ch_mp4_frag
     return part->frames == 0 || (dts > part->last_dts && dts - part->last_dts <= UINT32_MAX);
 }
 
+// That of the entry to be added next.
+static void count_picture(struct match *match, const struct ch_record *record)
+{
+    struct ch_recover_part *part = &match->r->parts[match->part];
+    if (part->frames == 0)
+        part->zero_ticks = record->pts_ticks;
+    ch_recover_count(part, record, 1);
+    match->picture = match->r->count;
+}
+
 // A fragment that no record knows. 0, 1 if it is not to be trusted, or an error.
 static int add_fresh(struct match *match, const struct ch_mp4_fragment *fragment, uint64_t sample_offset)
 {
@@ -218,7 +235,7 @@ static int add_fresh(struct match *match, const struct ch_mp4_fragment *fragment
     if (rc < 0)
         return rc;
     if (!ch_sample_hash(r->sample.data, fragment->sample_bytes, &entry.record.hash) ||
-        has_hole(r->sample.data, fragment->sample_bytes))
+        has_hole(r->sample.data, fragment->sample_bytes, HOLE_BYTES))
         return 1;
     if (!part->based)
         guess_base(r, part, fragment);
@@ -229,26 +246,124 @@ static int add_fresh(struct match *match, const struct ch_mp4_fragment *fragment
     entry.record.sample_bytes = fragment->sample_bytes;
     rebuild_record(r, part, fragment, &entry.record);
     part->last_dts = decode_time(part, fragment);
-    part->frames++;
+    count_picture(match, &entry.record);
     return ch_recover_add(r, &entry);
+}
+
+// What tells that an AAC frame without a record may not have reached the disk whole. Its last bits are 111 and what
+// fills the last byte (ISO/IEC 14496-3 4.5.2.1), so a zero byte is no usual end of it; but if another fragment or the
+// final moov begins behind it, those bytes did reach the disk.
+static bool is_torn_audio(const uint8_t *data, size_t size, size_t with_behind)
+{
+    bool followed = with_behind == size + BOX_BYTES && memcmp(data + size + 4, "moo", 3) == 0;
+    return has_hole(data, size, AUDIO_HOLE_BYTES) || (data[size - 1] == 0 && !followed);
+}
+
+static bool place_audio(const struct ch_recover_part *part, struct ch_mp4_audio_clock *clock,
+                        const struct ch_record *record, int64_t *time)
+{
+    return part->frames > 0 &&
+           ch_mp4_audio_place(clock, &part->shape.init.audio, record->pts_ticks - part->zero_ticks, time);
+}
+
+// The same as add_fresh for an AAC frame.
+static int add_fresh_audio(struct match *match, const struct ch_mp4_fragment *fragment, uint64_t sample_offset)
+{
+    struct ch_recovery *r = match->r;
+    struct ch_recover_part *part = &r->parts[match->part];
+    if (fragment->duration_ticks == 0) { // as lose_audio leaves it
+        part->audio_gave_up = true;
+        return 0;
+    }
+    if (part->frames == 0 || fragment->sample_bytes > CH_AAC_FRAME_MAX ||
+        fragment->dts_ticks > (uint64_t)MAX_TICKS / CH_MP4_TIMESCALE ||
+        (part->audio_clock.any && (int64_t)fragment->dts_ticks <= part->audio_clock.last))
+        return 1;
+    uint64_t rest = part->shape.file_bytes - sample_offset;
+    size_t size = fragment->sample_bytes, with_behind = rest < size + BOX_BYTES ? size : size + BOX_BYTES;
+    int rc = ch_scratch_read(&r->sample, part->fd, sample_offset, with_behind);
+    if (rc < 0)
+        return rc;
+    if (is_torn_audio(r->sample.data, size, with_behind))
+        return 1;
+    const struct ch_record *picture = &r->entries[match->picture].record;
+    struct ch_entry entry = {.in_mp4 = true, .fresh = true, .index = r->entries[r->count - 1].index};
+    struct ch_record *record = &entry.record;
+    record->flags = CH_FRAME_AUDIO | CH_FRAME_REBUILT;
+    record->part = (uint16_t)match->part;
+    record->sample_offset = sample_offset;
+    record->sample_bytes = fragment->sample_bytes;
+    record->pts_ticks =
+        part->zero_ticks + ch_mp4_audio_ticks((int64_t)fragment->dts_ticks, part->shape.init.audio.rate);
+    record->sequence = picture->sequence;
+    record->arrival_us = picture->arrival_us;
+    record->device_ms = picture->device_ms + (uint64_t)((record->pts_ticks - picture->pts_ticks) / 90);
+    ch_record_sample_hash(record, r->sample.data, &record->hash);
+    int64_t time;
+    if (!place_audio(part, &part->audio_clock, record, &time))
+        return 1;
+    ch_recover_count(part, record, 1);
+    return ch_recover_add(r, &entry);
+}
+
+static int take_known(struct match *match, const struct ch_mp4_fragment *fragment, const struct ch_record *record)
+{
+    struct ch_recover_part *part = &match->r->parts[match->part];
+    int64_t time;
+    if (fragment->audio) {
+        bool given_up = fragment->duration_ticks == 0; // before, but the index was not written any more
+        bool placed = !given_up && place_audio(part, &part->audio_clock, record, &time);
+        if (placed)
+            ch_recover_count(part, record, 1);
+        return pass_on(match, placed);
+    }
+    part->last_dts = record->pts_ticks - record->composition_ticks;
+    part->base_ticks = (int64_t)(fragment->dts_ticks - (uint64_t)part->last_dts);
+    part->based = true;
+    count_picture(match, record);
+    return pass_on(match, true);
+}
+
+static int take_fragment(struct match *match, const struct ch_mp4_fragment *fragment, uint64_t sample_offset)
+{
+    const struct ch_record *record = match->next < match->in_count ? &match->in[match->next].record : NULL;
+    if (record && record->part == match->part && record->sample_offset == sample_offset &&
+        record->sample_bytes == fragment->sample_bytes && !(record->flags & CH_FRAME_AUDIO) == !fragment->audio)
+        return take_known(match, fragment, record);
+    return fragment->audio ? add_fresh_audio(match, fragment, sample_offset)
+                           : add_fresh(match, fragment, sample_offset);
 }
 
 static int on_fragment(void *context, const struct ch_mp4_fragment *fragment, uint64_t sample_offset)
 {
     struct match *match = context;
     struct ch_recover_part *part = &match->r->parts[match->part];
+    uint64_t before = ch_recover_samples(part);
     int rc = pass_before(match, sample_offset);
-    if (rc < 0)
-        return rc;
-    const struct ch_record *record = match->next < match->in_count ? &match->in[match->next].record : NULL;
-    if (!record || record->part != match->part || record->sample_offset != sample_offset ||
-        record->sample_bytes != fragment->sample_bytes)
-        return add_fresh(match, fragment, sample_offset);
-    part->last_dts = record->pts_ticks - record->composition_ticks;
-    part->base_ticks = (int64_t)(fragment->dts_ticks - (uint64_t)part->last_dts);
-    part->based = true;
-    part->frames++;
-    return pass_on(match, true);
+    if (rc == 0)
+        rc = take_fragment(match, fragment, sample_offset);
+    if (part->audio_gave_up && ch_recover_samples(part) > before)
+        ch_recover_note_damage(match->r, "sound in the midst of %s is lost", part->name);
+    return rc;
+}
+
+// The header of the AAC frame that comes next. False if it can have none.
+static bool audio_header(const struct ch_recover_part *part, const struct ch_record *record,
+                         uint8_t out[CH_MP4_FRAGMENT_HEADER_BYTES])
+{
+    struct ch_mp4_audio_clock clock = part->audio_clock; // the walk comes to it again
+    int64_t time;
+    if (!place_audio(part, &clock, record, &time))
+        return false;
+    struct ch_mp4_fragment fragment = {
+        .sequence = (uint32_t)ch_recover_samples(part) + 1,
+        .audio = true,
+        .dts_ticks = (uint64_t)time,
+        .duration_ticks = part->shape.init.audio.frame_samples,
+        .sample_bytes = record->sample_bytes,
+    };
+    ch_mp4_write_fragment(&fragment, out);
+    return true;
 }
 
 // A fragment's header is broken where the index knows a sample: if that is whole, the header is made anew.
@@ -265,13 +380,15 @@ static int mend_fragment(void *context, uint64_t offset)
         return 0;
     uint64_t hash;
     int rc = ch_scratch_read(&r->sample, part->fd, record->sample_offset, record->sample_bytes);
-    if (rc == -ENODATA ||
-        (rc == 0 && (!ch_sample_hash(r->sample.data, record->sample_bytes, &hash) || hash != record->hash)))
+    if (rc == -ENODATA || (rc == 0 && (!ch_record_sample_hash(record, r->sample.data, &hash) || hash != record->hash)))
         return 0;
     if (rc < 0)
         return rc;
     uint8_t header[CH_MP4_FRAGMENT_HEADER_BYTES];
-    ch_recover_fragment_header(part, record, header);
+    if (!(record->flags & CH_FRAME_AUDIO))
+        ch_recover_fragment_header(part, record, header);
+    else if (!audio_header(part, record, header))
+        return 0;
     rc = ch_file_write_at(part->fd, header, sizeof header, offset);
     return rc < 0 ? rc : 1;
 }
@@ -312,16 +429,17 @@ size_t ch_recover_tail(const struct ch_recovery *r, bool (*belongs)(const struct
                        unsigned number)
 {
     uint64_t bytes = 0;
-    int64_t newest_pts = INT64_MIN;
+    int64_t newest_of[2] = {INT64_MIN, INT64_MIN}; // pictures, AAC frames: one may run ahead of the other
     size_t from = r->count;
     for (size_t i = r->count; i-- > 0;) {
         const struct ch_record *record = &r->entries[i].record;
         if (!belongs(&r->entries[i], number))
             continue;
-        if (record->pts_ticks > newest_pts)
-            newest_pts = record->pts_ticks;
+        int64_t *newest_pts = &newest_of[ch_recover_is_audio(&r->entries[i])];
+        if (record->pts_ticks > *newest_pts)
+            *newest_pts = record->pts_ticks;
         bytes += record->payload_bytes > record->sample_bytes ? record->payload_bytes : record->sample_bytes;
-        if (from < r->count && (bytes > TAIL_BYTES || newest_pts - record->pts_ticks > TAIL_TICKS))
+        if (from < r->count && (bytes > TAIL_BYTES || *newest_pts - record->pts_ticks > TAIL_TICKS))
             break;
         from = i;
     }
@@ -344,7 +462,7 @@ static void lose_samples(struct ch_recovery *r, unsigned number, size_t from)
             continue;
         entry->in_mp4 = false;
         entry->dropped = entry->fresh;
-        part->frames--;
+        ch_recover_count(part, &entry->record, -1);
     }
 }
 
@@ -356,7 +474,7 @@ static int check_sample(struct ch_recovery *r, const struct ch_recover_part *par
     int rc = ch_scratch_read(&r->sample, part->fd, record->sample_offset, record->sample_bytes);
     if (rc < 0)
         return rc;
-    if (ch_sample_hash(r->sample.data, record->sample_bytes, &hash) && hash == record->hash)
+    if (ch_record_sample_hash(record, r->sample.data, &hash) && hash == record->hash)
         return 1;
     rc = ch_recover_make_sample(r, entry);
     if (rc <= 0)
@@ -365,15 +483,31 @@ static int check_sample(struct ch_recovery *r, const struct ch_recover_part *par
     return rc < 0 ? rc : 1;
 }
 
+// An AAC frame is spoilt, and there is no other copy: the rest does not need it. Its fragment stays, with a duration of 0,
+// by which it is known when all this is cut off and done again.
+static int lose_audio(struct ch_recovery *r, unsigned number, struct ch_entry *entry)
+{
+    static const uint8_t nothing[4];
+    struct ch_recover_part *part = &r->parts[number];
+    uint64_t header = entry->record.sample_offset - CH_MP4_FRAGMENT_HEADER_BYTES;
+    entry->in_mp4 = false;
+    entry->dropped = entry->fresh;
+    ch_recover_count(part, &entry->record, -1);
+    return ch_file_write_at(part->fd, nothing, sizeof nothing, header + AT_DURATION);
+}
+
 static int check_part(struct ch_recovery *r, unsigned number)
 {
     for (size_t i = ch_recover_tail(r, has_sample, number); i < r->count; i++) {
         if (!has_sample(&r->entries[i], number))
             continue;
         int rc = check_sample(r, &r->parts[number], &r->entries[i]);
+        bool lost_audio = rc == 0 && ch_recover_is_audio(&r->entries[i]);
+        if (lost_audio)
+            rc = lose_audio(r, number, &r->entries[i]);
         if (rc < 0)
             return rc;
-        if (rc == 0) {
+        if (rc == 0 && !lost_audio) {
             lose_samples(r, number, i);
             return 0;
         }

@@ -170,6 +170,10 @@ static uint32_t follow_sequence(struct ch_report *report, struct ch_record *reco
 void ch_report_add(struct ch_report *report, struct ch_record *record)
 {
     report->messages++;
+    if (record->flags & CH_FRAME_AUDIO) {
+        report->audio_frames += record->part > 0;
+        return;
+    }
     report->bytes += record->payload_bytes;
     report->parameter_sets += (record->flags & CH_FRAME_PARAMETERS) != 0;
     report->before_first_key += (record->flags & CH_FRAME_BEFORE_KEY) != 0;
@@ -251,14 +255,15 @@ static json_t *clock_json(const struct ch_report *report)
 static json_t *counts_json(const struct ch_report *report)
 {
     const struct ch_sequence *sequence = &report->sequence;
-    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "messages",
+    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "messages",
                      (json_int_t)report->messages, "frames", (json_int_t)report->frames, "key_frames",
                      (json_int_t)report->key_frames, "parameter_sets", (json_int_t)report->parameter_sets,
                      "before_first_key", (json_int_t)report->before_first_key, "junk", (json_int_t)report->junk,
                      "bytes", (json_int_t)report->bytes, "missing", (json_int_t)sequence->missing, "duplicates",
                      (json_int_t)sequence->duplicates, "reordered", (json_int_t)sequence->reordered,
                      "sequence_restarts", (json_int_t)sequence->restarts, "repaired", (json_int_t)report->repaired,
-                     "clock_jumps", (json_int_t)report->clock_jumps, "rebuilt", (json_int_t)report->rebuilt);
+                     "clock_jumps", (json_int_t)report->clock_jumps, "rebuilt", (json_int_t)report->rebuilt,
+                     "audio_frames", (json_int_t)report->audio_frames);
 }
 
 int ch_report_to_json(const struct ch_report *report, json_t *session)

@@ -18,6 +18,7 @@ struct ch_report {
     // Counts
     uint64_t messages, frames, key_frames, parameter_sets, before_first_key, junk, bytes;
     uint64_t repaired, clock_jumps, rebuilt;
+    uint64_t audio_frames;       // AAC frames in an MP4; they are messages too, and count in nothing else
     struct ch_sequence sequence; // nothing of JPEG cameras, which number nothing: the hub does
     // Lists, bounded; `truncated` if something did not fit
     json_t *gaps, *repairs; // owned

@@ -235,6 +235,14 @@ bool ch_sample_hash(const uint8_t *sample, size_t size, uint64_t *hash)
     return false;
 }
 
+bool ch_record_sample_hash(const struct ch_record *record, const uint8_t *sample, uint64_t *hash)
+{
+    if (!(record->flags & CH_FRAME_AUDIO))
+        return ch_sample_hash(sample, record->sample_bytes, hash);
+    *hash = XXH3_64bits(sample, record->sample_bytes);
+    return true;
+}
+
 uint64_t ch_payload_hash(const uint8_t *payload, size_t size)
 {
     for (int all = 0; all <= 1; all++) {

@@ -52,6 +52,8 @@ int ch_part_unpatch(int fd);
 bool ch_sample_hash(const uint8_t *sample, size_t size, uint64_t *hash);
 // The same over an Annex B message.
 uint64_t ch_payload_hash(const uint8_t *payload, size_t size);
+// Over the sample that the record tells of: NAL units or an AAC frame.
+bool ch_record_sample_hash(const struct ch_record *record, const uint8_t *sample, uint64_t *hash);
 // Over the message that the record tells of: an Annex B message or a JPEG.
 uint64_t ch_message_hash(const struct ch_record *record, const uint8_t *payload);
 

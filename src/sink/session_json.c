@@ -61,6 +61,14 @@ static json_t *files_json(const struct ch_session_facts *facts, json_t **index)
     return files;
 }
 
+json_t *ch_session_json_audio(const struct ch_aac_config *audio, const struct ch_report *report)
+{
+    if (!audio || audio->rate == 0 || !report || report->audio_frames == 0)
+        return json_null();
+    return json_pack("{s:s,s:i,s:i,s:I}", "codec", audio->codec, "rate", (int)audio->rate, "channels",
+                     (int)audio->channels, "frames", (json_int_t)report->audio_frames);
+}
+
 int ch_session_json_fill(json_t *session, const struct ch_session_facts *facts)
 {
     json_t *index;
@@ -80,6 +88,7 @@ int ch_session_json_fill(json_t *session, const struct ch_session_facts *facts)
         rc |= json_object_set_new(session, "end_reason", json_string(facts->end_reason));
         rc |= json_object_set_new(session, "ended", time_json(end_us));
     }
+    rc |= json_object_set_new(session, "audio", ch_session_json_audio(facts->audio, facts->report));
     if (facts->report)
         rc |= ch_report_to_json(facts->report, session);
     return rc ? -ENOMEM : 0;

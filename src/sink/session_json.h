@@ -32,7 +32,8 @@ struct ch_session_facts {
     int64_t started_us;
     const struct ch_session_file *files;
     size_t file_count;
-    const struct ch_report *report; // NULL: none yet
+    const struct ch_report *report;    // NULL: none yet
+    const struct ch_aac_config *audio; // of the first MP4 part with AAC frames; NULL: there is none
 };
 
 // The parts that only the beginning knows: id, camera, capabilities, started. Owned by the caller; NULL without memory.
@@ -42,6 +43,8 @@ json_t *ch_session_json_begin(const char *id, const char *name, const char *addr
 int ch_session_json_fill(json_t *session, const struct ch_session_facts *facts);
 // One entry of `files`. NULL without memory.
 json_t *ch_session_json_file(const struct ch_session_file *file);
+// What `audio` says. NULL without memory; the caller owns it.
+json_t *ch_session_json_audio(const struct ch_aac_config *audio, const struct ch_report *report);
 // Of a session as read; H.264 if it does not say.
 enum ch_session_kind ch_session_json_kind(const json_t *session);
 bool ch_session_json_finished(const json_t *session);

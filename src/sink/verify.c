@@ -28,8 +28,8 @@ struct part {
     char name[32];
     bool damaged; // as session.json says
     struct ch_part_shape shape;
-    struct ch_mp4_tables tables; // made from the records
-    uint64_t frames;             // by the records
+    struct ch_part_tables tables;  // made from the records
+    uint64_t frames, audio_frames; // by the records
     uint64_t listed_frames;
     bool broken; // the tables cannot be made
 };
@@ -53,7 +53,8 @@ struct verifier {
     struct listed raw[CH_LIMIT_PARTS];
     size_t raw_count, raw_at; // files of stream.h264 or stream.mjpeg in order; the one that the walk has come to
     uint64_t raw_offset, raw_items, raw_total;
-    uint64_t record; // number of the one at hand
+    uint64_t record;   // number of the one at hand
+    uint64_t messages; // passed so far that stream.h264 or stream.mjpeg is to have
     struct ch_scratch scratch;
     EVP_MD_CTX *hash;
 };
@@ -216,24 +217,23 @@ static void check_message(struct verifier *v, const struct ch_record *record)
 static void check_sample(struct verifier *v, const struct ch_record *record)
 {
     struct part *part = record->part <= CH_LIMIT_PARTS ? &v->parts[record->part] : NULL;
-    if (!part || part->fd < 0) {
-        if (!part || part->frames++ == 0)
-            problem(v, FRAME " is said to be in MP4 part %u, which is not there", FRAME_ARGS(v, record), record->part);
+    if (!part || (part->fd < 0 && part->frames + part->audio_frames == 0))
+        problem(v, FRAME " is said to be in MP4 part %u, which is not there", FRAME_ARGS(v, record), record->part);
+    if (!part)
         return;
-    }
-    part->frames++;
+    *(record->flags & CH_FRAME_AUDIO ? &part->audio_frames : &part->frames) += 1;
+    if (part->fd < 0)
+        return;
     uint64_t hash;
     int rc = ch_scratch_read(&v->scratch, part->fd, record->sample_offset, record->sample_bytes);
     if (rc < 0)
         problem(v, "%s, " FRAME " cannot be read (%s)", part->name, FRAME_ARGS(v, record),
                 rc == -ENODATA ? "the file is too short" : strerror(-rc));
-    else if (!ch_sample_hash(v->scratch.data, record->sample_bytes, &hash) || hash != record->hash)
+    else if (!ch_record_sample_hash(record, v->scratch.data, &hash) || hash != record->hash)
         problem(v, "%s, " FRAME " is not what was recorded", part->name, FRAME_ARGS(v, record));
     if (part->broken || part->shape.form != CH_PART_FINISHED)
         return;
-    rc = ch_mp4_tables_add(&part->tables, record->sample_offset, record->sample_bytes,
-                           record->pts_ticks - record->composition_ticks, record->composition_ticks,
-                           record->flags & CH_FRAME_KEY);
+    rc = ch_part_tables_add(&part->tables, &part->shape.init.audio, record);
     part->broken = rc < 0;
     if (rc < 0)
         problem(v, "%s, " FRAME " has an impossible time", part->name, FRAME_ARGS(v, record));
@@ -246,7 +246,10 @@ static void check_record(struct verifier *v, struct ch_record *record)
     ch_report_add(&v->report, record);
     if (record->flags != flags)
         problem(v, FRAME " is marked otherwise than its sequence number tells", FRAME_ARGS(v, record));
-    check_message(v, record);
+    if (!(record->flags & CH_FRAME_AUDIO)) {
+        check_message(v, record);
+        v->messages++;
+    }
     if (record->part > 0)
         check_sample(v, record);
     v->record++;
@@ -339,26 +342,47 @@ static int check_indexes(struct verifier *v)
 
 // --- finished parts ---
 
-// The tables differ: where?
-static void compare_samples(struct verifier *v, const struct part *part, struct ch_mp4_moov *was,
-                            struct ch_mp4_moov *is)
+// A track's tables differ: where? False if they do not.
+static bool compare_samples(struct verifier *v, const struct part *part, const char *what, struct ch_mp4_moov was,
+                            struct ch_mp4_moov is)
 {
     struct ch_mp4_sample wanted, found;
-    for (uint64_t i = 0; ch_mp4_moov_next(was, &wanted); i++) {
-        if (!ch_mp4_moov_next(is, &found)) {
-            problem(v, "%s has %llu samples, the index %llu", part->name, (unsigned long long)i,
-                    (unsigned long long)part->frames);
-            return;
+    for (uint64_t i = 0; ch_mp4_moov_next(&was, &wanted); i++) {
+        if (!ch_mp4_moov_next(&is, &found)) {
+            problem(v, "%s has %llu %s, the index %llu", part->name, (unsigned long long)i, what,
+                    (unsigned long long)was.samples);
+            return true;
         }
         bool same = wanted.offset == found.offset && wanted.bytes == found.bytes && wanted.key == found.key &&
                     wanted.dts_ticks == found.dts_ticks && wanted.composition_ticks == found.composition_ticks;
         if (!same) {
-            problem(v, "%s, sample %llu at %.3f s stands otherwise in its tables than in the index", part->name,
-                    (unsigned long long)i, (double)wanted.dts_ticks / CH_MP4_TIMESCALE);
-            return;
+            problem(v, "%s, %llu of the %s at %.3f s stands otherwise in its tables than in the index", part->name,
+                    (unsigned long long)i, what, (double)wanted.dts_ticks / was.timescale);
+            return true;
         }
     }
-    problem(v, "%s has a moov that is not made from the index", part->name);
+    return false;
+}
+
+// `wanted` is the moov by the index, which differs from the one in v->scratch.
+static void tell_difference(struct verifier *v, const struct part *part, const uint8_t *wanted, size_t wanted_bytes,
+                            struct ch_mp4_moov is)
+{
+    struct ch_mp4_moov was, sound_was, sound_is;
+    if (ch_mp4_read_moov(wanted, wanted_bytes, &was) == 0 && compare_samples(v, part, "pictures", was, is))
+        return;
+    int wanted_rc = ch_mp4_read_moov_audio(wanted, wanted_bytes, &sound_was);
+    int rc = ch_mp4_read_moov_audio(v->scratch.data, part->shape.moov_bytes, &sound_is);
+    if (wanted_rc == 0 && rc == 0 && compare_samples(v, part, "AAC frames", sound_was, sound_is))
+        return;
+    if (rc != wanted_rc)
+        problem(v,
+                rc == 0          ? "%s has an audio track, the index no AAC frame of it"
+                : rc == -ENODATA ? "%s has no audio track, the index has AAC frames of it"
+                                 : "%s has a broken audio track",
+                part->name);
+    else
+        problem(v, "%s has a moov that is not made from the index", part->name);
 }
 
 static uint32_t last_duration(struct ch_mp4_moov moov)
@@ -372,7 +396,7 @@ static uint32_t last_duration(struct ch_mp4_moov moov)
 static int check_tables(struct verifier *v, struct part *part)
 {
     int rc = ch_scratch_read(&v->scratch, part->fd, part->shape.moov_offset, part->shape.moov_bytes);
-    struct ch_mp4_moov is, was;
+    struct ch_mp4_moov is;
     if (rc == -ENOMEM)
         return rc;
     if (rc < 0 || ch_mp4_read_moov(v->scratch.data, part->shape.moov_bytes, &is) < 0) {
@@ -381,12 +405,12 @@ static int check_tables(struct verifier *v, struct part *part)
     }
     uint8_t *moov;
     size_t bytes;
-    rc = ch_mp4_tables_finish(&part->tables, &part->shape.init, last_duration(is), &moov, &bytes);
+    rc = ch_mp4_tables_finish(&part->tables.pictures, &part->tables.audio, &part->shape.init, last_duration(is), &moov,
+                              &bytes);
     if (rc < 0)
         return rc == -ENOMEM ? rc : 0;
-    bool same = bytes == part->shape.moov_bytes && memcmp(moov, v->scratch.data, bytes) == 0;
-    if (!same && ch_mp4_read_moov(moov, bytes, &was) == 0)
-        compare_samples(v, part, &was, &is);
+    if (bytes != part->shape.moov_bytes || memcmp(moov, v->scratch.data, bytes) != 0)
+        tell_difference(v, part, moov, bytes, is);
     free(moov);
     return 0;
 }
@@ -421,7 +445,9 @@ static void compare_counts(struct verifier *v, const json_t *fresh)
     // For iteration only; jansson has no const form of it.
     json_t *wanted = json_object_get(fresh, "counts");
     json_object_foreach (wanted, key, value) {
-        if (!json_equal(json_object_get(counts, key), value))
+        const json_t *listed = json_object_get(counts, key);
+        bool unknown = !listed && strcmp(key, "audio_frames") == 0 && json_integer_value(value) == 0; // an older report
+        if (!unknown && !json_equal(listed, value))
             problem(v, "counts.%s in session.json is not what the index gives", key);
     }
     static const char *const lists[] = {"missing", "lists_truncated"};
@@ -435,6 +461,25 @@ static void compare_counts(struct verifier *v, const json_t *fresh)
         json_decref(again);
         free(text);
     }
+}
+
+// What `audio` says, against the first part that has AAC frames.
+static int check_audio(struct verifier *v)
+{
+    const struct part *part = NULL;
+    for (unsigned number = CH_LIMIT_PARTS; number > 0; number--)
+        if (v->parts[number].audio_frames > 0)
+            part = &v->parts[number];
+    if (part && !part->shape.init.avcc)
+        return 0; // it is gone or cannot be read, which has been told
+    json_t *wanted = ch_session_json_audio(part ? &part->shape.init.audio : NULL, &v->report);
+    if (!wanted)
+        return -ENOMEM;
+    const json_t *listed = json_object_get(v->session, "audio");
+    if (listed ? !json_equal(wanted, listed) : !json_is_null(wanted)) // an older report does not say
+        problem(v, "audio in session.json is not what index and MP4 give");
+    json_decref(wanted);
+    return 0;
 }
 
 static int check_report(struct verifier *v)
@@ -461,9 +506,9 @@ static int check_report(struct verifier *v)
     bool lossless = true;
     for (size_t n = 0; n < v->raw_count; n++)
         lossless &= !v->raw[n].damaged;
-    if (v->raw_count > 0 && (lossless || v->kind == CH_SESSION_JPEG) && v->raw_total != v->record)
+    if (v->raw_count > 0 && (lossless || v->kind == CH_SESSION_JPEG) && v->raw_total != v->messages)
         problem(v, "stream.%s has %llu messages by session.json, the index %llu", raw_kinds[v->kind],
-                (unsigned long long)v->raw_total, (unsigned long long)v->record);
+                (unsigned long long)v->raw_total, (unsigned long long)v->messages);
     // The last file has not been passed by the walk.
     if (v->raw_at < v->raw_count && v->raw[v->raw_at].fd >= 0 && v->raw_offset != v->raw[v->raw_at].bytes)
         problem(v, "%s has %llu bytes, its messages %llu", v->raw[v->raw_at].name,
@@ -509,6 +554,8 @@ static int verify(struct verifier *v)
     if (rc == 0)
         rc = check_report(v);
     if (rc == 0)
+        rc = check_audio(v);
+    if (rc == 0)
         judge(v);
     return rc;
 }
@@ -520,7 +567,7 @@ static void free_verifier(struct verifier *v)
         if (part->fd >= 0)
             close(part->fd);
         ch_part_shape_deinit(&part->shape);
-        ch_mp4_tables_free(&part->tables);
+        ch_part_tables_free(&part->tables);
     }
     for (size_t i = 0; i < v->raw_count; i++)
         if (v->raw[i].fd >= 0)

@@ -1,10 +1,9 @@
 #include "sink/viewer.h"
 
-#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/limits.h"
-#include "codec/mp4.h"
 #include "proto/ws.h"
+#include "sink/viewer_internal.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -13,20 +12,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Promised for a frame whose successor has not come: players stop at a step of more than twice the promise.
-#define PROMISED_TICKS CH_MP4_TIMESCALE
 #define BATCH_FRAMES 64
 #define BATCH_BYTES (512u << 10)
 #define SEND_PER_WAKEUP (2u << 20) // then the others have their turn
 #define TEXT_BYTES 512
-#define LENGTH_BYTES 4u // in front of each NAL unit of a sample
 #define TOLD_EVERY_US INT64_C(2000000)
 #define TOLD_TOLERANCE_US 5000
 #define HOLD_SLACK_US 3000 // a frame that comes so shortly before the time is over ends it
 
 static bool is_ws(const struct ch_viewer *viewer)
 {
-    return viewer->format <= CH_VIEW_WS_JPEG_BARE;
+    return viewer->format <= CH_VIEW_WS_FLV;
+}
+
+static bool is_flv(const struct ch_viewer *viewer)
+{
+    return viewer->format == CH_VIEW_WS_FLV || viewer->format == CH_VIEW_HTTP_FLV;
 }
 
 static bool has_texts(const struct ch_viewer *viewer)
@@ -40,154 +41,6 @@ static void fail(struct ch_viewer *viewer, int error)
     viewer->outlet->failed(viewer->owner, error);
 }
 
-// --- the common format, made once per frame ---
-
-// Writes what stands in front of the sample: WebSocket head and, for H.264, fragment header.
-static void write_head(struct ch_frame *frame)
-{
-    bool jpeg = frame->flags & CH_FRAME_JPEG;
-    uint8_t head[CH_WS_MAX_HEAD], *at = frame->sample;
-    uint64_t length = frame->sample_bytes;
-    if (!jpeg) {
-        struct ch_mp4_fragment fragment = {
-            .sequence = (uint32_t)frame->number + 1,
-            .dts_ticks = (uint64_t)frame->dts_ticks,
-            .duration_ticks = PROMISED_TICKS,
-            .composition_ticks = (int32_t)(frame->pts_ticks - frame->dts_ticks),
-            .sample_bytes = frame->sample_bytes,
-            .key = frame->flags & CH_FRAME_KEY,
-        };
-        at -= CH_MP4_FRAGMENT_HEADER_BYTES;
-        length += CH_MP4_FRAGMENT_HEADER_BYTES;
-        ch_mp4_write_fragment(&fragment, at);
-    }
-    size_t size = ch_ws_write_head(head, CH_WS_BINARY, length, NULL);
-    memcpy(at - size, head, size);
-    frame->head_bytes = (uint8_t)size;
-}
-
-static struct iovec in_one_piece(struct ch_frame *frame, bool with_ws_head)
-{
-    if (frame->head_bytes == 0)
-        write_head(frame);
-    size_t front =
-        (frame->flags & CH_FRAME_JPEG ? 0 : CH_MP4_FRAGMENT_HEADER_BYTES) + (with_ws_head ? frame->head_bytes : 0u);
-    return (struct iovec){.iov_base = frame->sample - front, .iov_len = front + frame->sample_bytes};
-}
-
-// --- a message of several pieces ---
-
-#define SCRATCH_BYTES 160
-
-struct message {
-    struct iovec few[8], *iov; // `few`, or allocated
-    size_t count;
-    uint8_t scratch[SCRATCH_BYTES];
-};
-
-static void add_piece(struct message *message, const void *data, size_t size)
-{
-    union {
-        const void *in;
-        void *out;
-    } cast = {.in = data};
-    message->iov[message->count++] = (struct iovec){.iov_base = cast.out, .iov_len = size};
-}
-
-static int allocate_pieces(struct message *message, size_t count)
-{
-    message->count = 0;
-    message->iov = message->few;
-    if (count > sizeof message->few / sizeof message->few[0])
-        message->iov = malloc(count * sizeof *message->iov);
-    return message->iov ? 0 : -ENOMEM;
-}
-
-static const uint8_t start_code[4] = {0, 0, 0, 1};
-
-static size_t add_nal(struct message *message, const uint8_t *nal, size_t size)
-{
-    add_piece(message, start_code, sizeof start_code);
-    add_piece(message, nal, size);
-    return sizeof start_code + size;
-}
-
-// The parameter sets that hold from a key frame on. Their bytes with start codes.
-static size_t add_sets(const struct ch_params *params, struct message *message)
-{
-    struct ch_params_at at = {0};
-    const uint8_t *set;
-    size_t size, bytes = 0;
-    while (ch_params_next_set(params, &at, &set, &size))
-        bytes += add_nal(message, set, size);
-    return bytes;
-}
-
-// The bytes in front of its message's own NAL units in the sample: parameter sets that came by themselves.
-static size_t extra_bytes(const struct ch_frame *frame)
-{
-    if (!frame->overflow)
-        return 0;
-    for (uint32_t i = 0; i < frame->piece_count; i++) {
-        const uint8_t *data = frame->pieces[i].data;
-        if (data >= frame->sample && data < frame->sample + frame->sample_bytes)
-            return (size_t)(data - frame->sample) - LENGTH_BYTES;
-    }
-    return 0;
-}
-
-static size_t add_extra(const struct ch_frame *frame, size_t extra, struct message *message)
-{
-    size_t bytes = 0;
-    for (size_t at = 0, size; at < extra; at += LENGTH_BYTES + size) {
-        size = ch_get_be32(frame->sample + at);
-        bytes += add_nal(message, frame->sample + at + LENGTH_BYTES, size);
-    }
-    return bytes;
-}
-
-static bool brings_sets(const struct ch_frame *frame)
-{
-    unsigned seen = 0;
-    for (uint32_t i = 0; i < frame->piece_count; i++)
-        if (frame->pieces[i].code && frame->pieces[i].size > 0)
-            seen |= 1u << ch_nal_type(frame->pieces[i].data);
-    return seen >> CH_NAL_SPS & 1 && seen >> CH_NAL_PPS & 1;
-}
-
-#define MOST_SETS (2 * (31 + 255)) // of the configuration; in front of a sample there are fewer
-
-// The message as it came, behind the parameter sets that it needs and does not bring along.
-static int annexb_message(struct ch_frame *frame, struct message *message)
-{
-    size_t extra = extra_bytes(frame);
-    bool with_sets = (frame->flags & CH_FRAME_KEY) && (extra > 0 || !brings_sets(frame));
-    size_t sets = (with_sets ? MOST_SETS : 0) + (extra > 0 ? MOST_SETS : 0);
-    int rc = allocate_pieces(message, 1 + sets + ch_frame_annexb_count(frame));
-    if (rc < 0)
-        return rc;
-    add_piece(message, message->scratch, 0);
-    size_t bytes = frame->payload_bytes;
-    if (with_sets)
-        bytes += add_sets(frame->params, message);
-    bytes += add_extra(frame, extra, message);
-    message->iov[0].iov_len = ch_ws_write_head(message->scratch, CH_WS_BINARY, bytes, NULL);
-    message->count += ch_frame_annexb(frame, message->iov + message->count);
-    return 0;
-}
-
-static int part_message(struct ch_frame *frame, struct message *message)
-{
-    allocate_pieces(message, 3);
-    int size = snprintf((char *)message->scratch, SCRATCH_BYTES,
-                        "--" CH_VIEW_BOUNDARY "\r\nContent-Type: image/jpeg\r\nContent-Length: %" PRIu32 "\r\n\r\n",
-                        frame->sample_bytes);
-    add_piece(message, message->scratch, (size_t)size);
-    add_piece(message, frame->sample, frame->sample_bytes);
-    add_piece(message, "\r\n", 2);
-    return 0;
-}
-
 // --- what the outlet took in part ---
 
 static void release_frame(void *frame)
@@ -196,7 +49,8 @@ static void release_frame(void *frame)
 }
 
 // The rest of one message of a frame: its bytes by reference, those of `scratch` by copy.
-static int queue_rest(struct ch_viewer *viewer, struct ch_frame *frame, const struct message *message, size_t skip)
+static int queue_rest(struct ch_viewer *viewer, struct ch_frame *frame, const struct ch_viewer_message *message,
+                      size_t skip)
 {
     int rc = 0;
     for (size_t i = 0; i < message->count && rc == 0; i++) {
@@ -218,7 +72,7 @@ static int queue_rest(struct ch_viewer *viewer, struct ch_frame *frame, const st
 static void frame_gone_out(struct ch_viewer *viewer, const struct ch_frame *frame)
 {
     viewer->cursor.next = frame->number + 1;
-    viewer->next_picture = frame->picture + 1;
+    viewer->next_picture = frame->picture + (frame->flags & CH_FRAME_PICTURE ? 1 : 0);
     viewer->frames_sent++;
 }
 
@@ -286,63 +140,77 @@ static int tell_drop(struct ch_viewer *viewer, uint64_t frames)
     return send_ws(viewer, CH_WS_TEXT, text, (size_t)size);
 }
 
-static void mime_of(const struct ch_viewer *viewer, const struct ch_params *params, char out[96])
+#define MIME_BYTES 96
+#define AUDIO_BYTES 96
+
+static void mime_of(const struct ch_viewer *viewer, const struct ch_params *params, char out[MIME_BYTES])
 {
+    bool audio = params->audio.rate > 0;
     if (viewer->format == CH_VIEW_WS_MP4)
-        snprintf(out, 96, "video/mp4; codecs=\\\"%s\\\"", params->codec);
+        snprintf(out, MIME_BYTES, "video/mp4; codecs=\\\"%s%s%s\\\"", params->codec, audio ? "," : "",
+                 audio ? params->audio.codec : "");
     else
-        snprintf(out, 96, "%s", viewer->format == CH_VIEW_WS_H264 ? "video/h264" : "image/jpeg");
+        snprintf(out, MIME_BYTES, "%s", viewer->format == CH_VIEW_WS_H264 ? "video/h264" : "image/jpeg");
+}
+
+static void audio_of(const struct ch_viewer *viewer, const struct ch_params *params, char out[AUDIO_BYTES])
+{
+    const struct ch_aac_config *audio = &params->audio;
+    if (viewer->format == CH_VIEW_WS_MP4 && audio->rate > 0)
+        snprintf(out, AUDIO_BYTES, "{\"codec\":\"%s\",\"rate\":%" PRIu32 ",\"channels\":%" PRIu32 "}", audio->codec,
+                 audio->rate, audio->channels);
+    else
+        snprintf(out, AUDIO_BYTES, "null");
 }
 
 static int tell_stream(struct ch_viewer *viewer, const struct ch_params *params)
 {
-    char text[TEXT_BYTES], mime[96];
+    char text[TEXT_BYTES], mime[MIME_BYTES], audio[AUDIO_BYTES];
     int64_t ticks, unix_us;
     mime_of(viewer, params, mime);
+    audio_of(viewer, params, audio);
     ch_stream_clock(viewer->cursor.stream, &ticks, &unix_us);
     note_told(viewer, newest_arrival(viewer));
     int size = snprintf(text, sizeof text,
                         "{\"type\":\"stream\",\"mime\":\"%s\",\"width\":%" PRIu32 ",\"height\":%" PRIu32
-                        ",\"timescale\":%u,\"time\":{\"ticks\":%" PRId64 ",\"unix_us\":%" PRId64 "}}",
-                        mime, params->width, params->height, CH_MP4_TIMESCALE, ticks, unix_us);
+                        ",\"timescale\":%u,\"audio\":%s,\"time\":{\"ticks\":%" PRId64 ",\"unix_us\":%" PRId64 "}}",
+                        mime, params->width, params->height, CH_MP4_TIMESCALE, audio, ticks, unix_us);
     return send_ws(viewer, CH_WS_TEXT, text, (size_t)size);
 }
 
-static int send_init(struct ch_viewer *viewer, const struct ch_params *params)
+// What comes in front of a key frame whose parameters are new. `first`: the viewer has had none.
+static int send_start(struct ch_viewer *viewer, const struct ch_frame *key, bool first)
 {
-    struct ch_mp4_track track = {
-        .width = params->width,
-        .height = params->height,
-        .sar_width = params->sar_width,
-        .sar_height = params->sar_height,
-        .avcc = params->avcc,
-        .avcc_bytes = params->avcc_bytes,
-    };
-    size_t bytes = ch_mp4_write_init(&track, NULL, 0);
-    uint8_t *init = malloc(bytes);
-    if (!init)
+    size_t bytes;
+    uint8_t *start =
+        is_flv(viewer) ? ch_viewer_make_flv_start(key, first, &bytes) : ch_viewer_make_init(key->params, &bytes);
+    if (!start)
         return -ENOMEM;
-    ch_mp4_write_init(&track, init, bytes);
-    struct iovec iov = {.iov_base = init, .iov_len = bytes};
-    int rc = is_ws(viewer) ? send_ws(viewer, CH_WS_BINARY, init, bytes) : viewer->outlet->send(viewer->owner, &iov, 1);
-    free(init);
+    struct iovec iov = {.iov_base = start, .iov_len = bytes};
+    int rc = is_ws(viewer) ? send_ws(viewer, CH_WS_BINARY, start, bytes) : viewer->outlet->send(viewer->owner, &iov, 1);
+    free(start);
     return rc;
 }
 
-// Before the first frame of new parameters; those of a camera that came back may well be the old ones. 0, a negative
-// errno, or 1: this viewer's format cannot change them.
-static int announce(struct ch_viewer *viewer, struct ch_params *params)
+static bool has_start(const struct ch_viewer *viewer)
 {
-    bool known = viewer->said && ch_params_same(viewer->said, params);
-    if (viewer->format == CH_VIEW_HTTP_MP4 && viewer->said && !known)
+    return viewer->format == CH_VIEW_WS_MP4 || viewer->format == CH_VIEW_HTTP_MP4 || is_flv(viewer);
+}
+
+// Before the first frame of new parameters, a key frame; those of a camera that came back may well be the old ones.
+// 0, a negative errno, or 1: this viewer's format cannot change them.
+static int announce(struct ch_viewer *viewer, const struct ch_frame *key)
+{
+    bool first = !viewer->said, known = !first && ch_params_same(viewer->said, key->params);
+    if (viewer->format == CH_VIEW_HTTP_MP4 && !first && !known)
         return 1;
     ch_params_unref(viewer->said);
-    viewer->said = ch_params_ref(params);
+    viewer->said = ch_params_ref(key->params);
     if (known)
         return 0;
-    int rc = has_texts(viewer) ? tell_stream(viewer, params) : 0;
-    if (rc == 0 && (viewer->format == CH_VIEW_WS_MP4 || viewer->format == CH_VIEW_HTTP_MP4))
-        rc = send_init(viewer, params);
+    int rc = has_texts(viewer) ? tell_stream(viewer, key->params) : 0;
+    if (rc == 0 && has_start(viewer))
+        rc = send_start(viewer, key, first);
     return rc;
 }
 
@@ -372,21 +240,44 @@ static int catch_up(struct ch_viewer *viewer, int64_t newest_us)
     return 0;
 }
 
+// Sound belongs to the pictures that were announced.
+static bool is_wanted(const struct ch_viewer *viewer, const struct ch_frame *frame)
+{
+    if (!frame->sample)
+        return false;
+    if (frame->flags & CH_FRAME_AUDIO)
+        return viewer->started && frame->params == viewer->said && viewer->format != CH_VIEW_WS_H264;
+    return viewer->started || (frame->flags & CH_FRAME_KEY);
+}
+
+// A picture that its format cannot hold: nothing before the next key frame can be shown.
+static void lose(struct ch_viewer *viewer, const struct ch_frame *frame)
+{
+    if (!viewer->counts)
+        viewer->next_picture = frame->picture;
+    viewer->counts = true;
+    viewer->started = false;
+}
+
 // The next frame that is something for this viewer, or NULL.
 static struct ch_frame *next_frame(struct ch_viewer *viewer)
 {
     for (struct ch_frame *frame; (frame = ch_cursor_peek(&viewer->cursor)); viewer->cursor.next = frame->number + 1) {
-        bool key = frame->flags & CH_FRAME_KEY;
-        if (frame->sample && (viewer->started || key))
+        if (!is_wanted(viewer, frame))
+            continue;
+        if (!is_flv(viewer) || frame->sample_bytes <= CH_VIEWER_FLV_SAMPLE_MAX)
             return frame;
+        lose(viewer, frame);
     }
     return NULL;
 }
 
 // --- sending ---
 
+#define BATCH_PIECES (BATCH_FRAMES * CH_VIEWER_FLV_PIECES)
+
 // Frames from the cursor on that go out in one write, all of the parameters that were announced.
-static size_t collect(struct ch_viewer *viewer, struct ch_frame *frames[BATCH_FRAMES], struct iovec iov[BATCH_FRAMES])
+static size_t collect(struct ch_viewer *viewer, struct ch_frame *frames[BATCH_FRAMES], struct iovec iov[BATCH_PIECES])
 {
     size_t count = 0, bytes = 0;
     struct ch_frame *frame;
@@ -398,30 +289,58 @@ static size_t collect(struct ch_viewer *viewer, struct ch_frame *frames[BATCH_FR
         if (frame->params != viewer->said)
             break;
         frames[count] = frame;
-        iov[count] = in_one_piece(frame, is_ws(viewer));
+        iov[count] = ch_viewer_in_one_piece(frame, is_ws(viewer));
         bytes += iov[count++].iov_len;
     }
     return count;
+}
+
+static size_t collect_flv(struct ch_viewer *viewer, struct ch_frame *frames[BATCH_FRAMES],
+                          struct iovec iov[BATCH_PIECES])
+{
+    size_t count = 0, bytes = 0;
+    struct ch_frame *frame;
+    for (size_t ahead = 0;
+         count < BATCH_FRAMES && bytes < BATCH_BYTES && (frame = ch_cursor_peek_ahead(&viewer->cursor, ahead));
+         ahead++) {
+        if (!frame->sample)
+            continue;
+        if (frame->params != viewer->said || frame->sample_bytes > CH_VIEWER_FLV_SAMPLE_MAX)
+            break;
+        frames[count] = frame;
+        ch_viewer_in_flv_pieces(frame, is_ws(viewer), iov + CH_VIEWER_FLV_PIECES * count++);
+        bytes += frame->sample_bytes;
+    }
+    return count;
+}
+
+static size_t total_bytes(const struct iovec *iov, size_t count)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += iov[i].iov_len;
+    return bytes;
 }
 
 // Bytes sent, 0 if there is no room now, or a negative errno.
 static ssize_t send_batch(struct ch_viewer *viewer)
 {
     struct ch_frame *frames[BATCH_FRAMES];
-    struct iovec iov[BATCH_FRAMES];
-    size_t count = collect(viewer, frames, iov);
-    ssize_t taken = viewer->outlet->try_send(viewer->owner, iov, count);
+    struct iovec iov[BATCH_PIECES];
+    size_t pieces = is_flv(viewer) ? CH_VIEWER_FLV_PIECES : 1; // of each frame
+    size_t count = pieces > 1 ? collect_flv(viewer, frames, iov) : collect(viewer, frames, iov);
+    ssize_t taken = viewer->outlet->try_send(viewer->owner, iov, count * pieces);
     if (taken < 0)
         return taken;
     size_t left = (size_t)taken, i = 0;
-    for (; i < count && left >= iov[i].iov_len; i++) {
-        left -= iov[i].iov_len;
+    for (size_t bytes; i < count && left >= (bytes = total_bytes(iov + i * pieces, pieces)); i++) {
+        left -= bytes;
         frame_gone_out(viewer, frames[i]);
     }
     if (i == count)
         return taken;
     if (left > 0) {
-        struct message message = {.count = 1, .iov = &iov[i]};
+        struct ch_viewer_message message = {.count = pieces, .iov = iov + i * pieces};
         frame_gone_out(viewer, frames[i]);
         int rc = queue_rest(viewer, frames[i], &message, left);
         if (rc < 0)
@@ -433,13 +352,15 @@ static ssize_t send_batch(struct ch_viewer *viewer)
 
 static ssize_t send_in_pieces(struct ch_viewer *viewer, struct ch_frame *frame)
 {
-    struct message message;
-    int rc = viewer->format == CH_VIEW_WS_H264 ? annexb_message(frame, &message) : part_message(frame, &message);
+    struct ch_viewer_message message;
+    int rc = 0;
+    if (viewer->format == CH_VIEW_WS_H264)
+        rc = ch_viewer_make_annexb(frame, &message);
+    else
+        ch_viewer_make_part(frame, &message);
     if (rc < 0)
         return rc;
-    size_t total = 0;
-    for (size_t i = 0; i < message.count; i++)
-        total += message.iov[i].iov_len;
+    size_t total = total_bytes(message.iov, message.count);
     ssize_t taken = viewer->outlet->try_send(viewer->owner, message.iov, message.count);
     if (taken > 0)
         frame_gone_out(viewer, frame);
@@ -447,22 +368,21 @@ static ssize_t send_in_pieces(struct ch_viewer *viewer, struct ch_frame *frame)
         rc = taken > 0 ? queue_rest(viewer, frame, &message, (size_t)taken) : 0;
         wait_for_room(viewer);
     }
-    if (message.iov != message.few)
-        free(message.iov);
+    ch_viewer_free_message(&message);
     return rc < 0 ? rc : taken;
 }
 
 static ssize_t send_some(struct ch_viewer *viewer, struct ch_frame *frame)
 {
     int rc = 0;
-    if (!viewer->started && viewer->said) // it had to wait for a key frame
+    if (!viewer->started && viewer->counts) // it had to wait for a key frame
         rc = tell_drop(viewer, frame->picture - viewer->next_picture);
-    viewer->started = true;
+    viewer->started = viewer->counts = true;
     viewer->next_picture = frame->picture;
     if (rc < 0)
         return rc;
     if (frame->params != viewer->said) {
-        rc = announce(viewer, frame->params);
+        rc = announce(viewer, frame);
         if (rc != 0)
             return rc < 0 ? rc : -ESTALE;
     }

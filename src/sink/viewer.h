@@ -1,12 +1,14 @@
 // A live viewer: a cursor that may skip. It turns frames into messages of its format, as headers around the
 // same bytes (docs/live-protocol.md), and hands as many at a time to its outlet as that takes.
 //
-// The common format of each kind of camera (fragmented MP4 of H.264, JPEGs) lies in one piece in front of and
-// in the sample, made once for all viewers. A frame that the outlet takes in part is finished by reference; what
-// comes after it stays in the log, so a slow viewer holds one frame at the most.
+// The common format of each kind of camera (fragmented MP4 of H.264 and AAC, JPEGs) lies in one piece in front of
+// and in the sample, made once for all viewers; FLV lies around it likewise, in three. A frame that the outlet takes
+// in part is finished by reference; what comes after it stays in the log, so a slow viewer holds one frame at the
+// most.
 //
 // A viewer that lags behind by more than CH_LIVE_LAG_US (or whose frames are gone) goes on at the newest key
-// frame and is told how many pictures were left out.
+// frame and is told how many pictures were left out. One whose format cannot hold a picture (an FLV tag has less than
+// 16 MiB) goes on at the next key frame.
 //
 // One thread: the loop's.
 #ifndef CH_SINK_VIEWER_H
@@ -23,8 +25,10 @@ enum ch_viewer_format {
     CH_VIEW_WS_H264,
     CH_VIEW_WS_JPEG,
     CH_VIEW_WS_JPEG_BARE, // no texts
+    CH_VIEW_WS_FLV,       // nor here
     CH_VIEW_HTTP_MP4,
     CH_VIEW_HTTP_JPEG, // parts of multipart/x-mixed-replace
+    CH_VIEW_HTTP_FLV,
 };
 #define CH_VIEW_BOUNDARY "camhub-picture" // of those parts
 
@@ -56,16 +60,17 @@ struct ch_viewer {
     const struct ch_viewer_outlet *outlet;
     void *owner;
     enum ch_viewer_format format;
-    bool started;           // it has had a key frame
-    bool blocked;           // waits for room
-    bool ended;             // failed
-    struct ch_params *said; // that it was told of; owned reference
-    uint64_t next_picture;  // number of the picture that it expects
-    uint64_t frames_sent, bytes_sent;
-    int64_t told_us; // when it was told the time, monotonic
+    bool started;                     // it has had a key frame
+    bool counts;                      // pictures that it is not sent count as dropped: it has had one, or would have
+    bool blocked;                     // waits for room
+    bool ended;                       // failed
+    struct ch_params *said;           // that it was told of; owned reference
+    uint64_t next_picture;            // number of the picture that it expects
+    uint64_t frames_sent, bytes_sent; // frames: pictures and AAC frames
+    int64_t told_us;                  // when it was told the time, monotonic
     int64_t coalesce_us;
     int64_t told_base_us; // wall clock less timeline, as it was told
-    uint64_t dropped;
+    uint64_t dropped;     // pictures
     struct ch_viewer_holds *holds;
     struct ch_viewer *next_held, **held_at; // in holds, or NULL
 };

@@ -44,6 +44,7 @@ struct ch_writer {
     struct ch_report report;
     struct ch_record last_picture;
     bool any_picture;
+    struct ch_aac_config audio; // of the first part with AAC frames; rate 0: none yet
     struct {
         char file[32];  // of a JPEG camera's first picture, at the beginning of it
         uint32_t bytes; // 0: none yet
@@ -124,6 +125,8 @@ static void finish_part(struct ch_writer *writer, bool damaged, size_t unindexed
             damaged = true;
         }
     }
+    if (part->audio_frames > 0 && writer->audio.rate == 0)
+        writer->audio = part->params->audio;
     int64_t bytes = ch_file_size(part->fd);
     struct ch_session_file entry = {.kind = CH_FILE_MP4,
                                     .bytes = bytes > 0 ? (uint64_t)bytes : 0,
@@ -435,17 +438,29 @@ static bool is_same_again(const struct ch_writer *writer, const struct ch_frame 
            last->hash == frame->hash;
 }
 
+// AAC frames are in the MP4 or nowhere.
+static bool is_raw(const struct ch_frame *frame)
+{
+    return !(frame->flags & CH_FRAME_AUDIO);
+}
+
+static uint32_t raw_bytes(const struct ch_frame *frame)
+{
+    return is_raw(frame) ? frame->payload_bytes : 0;
+}
+
 static struct ch_record make_record(const struct ch_writer *writer, const struct ch_frame *frame)
 {
+    bool picture = frame->sample && is_raw(frame);
     return (struct ch_record){
         .sequence = frame->sequence,
         .flags = (uint16_t)frame->flags,
         .device_ms = frame->device_ms,
         .arrival_us = frame->arrival_wall_us,
         .pts_ticks = frame->sample && writer->any_picture ? frame->pts_ticks - writer->base_ticks : 0,
-        .payload_bytes = frame->payload_bytes,
+        .payload_bytes = raw_bytes(frame),
         .hash = frame->hash,
-        .composition_ticks = frame->sample ? (int32_t)(frame->pts_ticks - frame->dts_ticks) : 0,
+        .composition_ticks = picture ? (int32_t)(frame->pts_ticks - frame->dts_ticks) : 0,
     };
 }
 
@@ -487,24 +502,25 @@ static int append_raw(struct ch_writer *writer, struct ch_frame *const *frames, 
     size_t vectors = 0, used = 0;
     *whole = 0;
     for (size_t i = 0; i < count; i++)
-        vectors += ch_frame_annexb_count(frames[i]);
+        vectors += is_raw(frames[i]) ? ch_frame_annexb_count(frames[i]) : 0;
     int rc = grow_iov(writer, vectors);
     if (rc < 0)
         return rc;
     for (size_t i = 0; i < count; i++)
-        used += ch_frame_annexb(frames[i], writer->iov + used);
+        used += is_raw(frames[i]) ? ch_frame_annexb(frames[i], writer->iov + used) : 0;
     struct growing *file = &writer->raw;
     uint64_t written = 0;
     rc = ch_file_write_vectors_at(file->fd, writer->iov, used, file->end, &written);
     file->dirty = true;
-    for (; *whole < count && written >= frames[*whole]->payload_bytes; ++*whole) {
-        written -= frames[*whole]->payload_bytes;
+    for (; *whole < count && written >= raw_bytes(frames[*whole]); ++*whole) {
+        uint32_t bytes = raw_bytes(frames[*whole]);
+        written -= bytes;
         if (is_jpeg(writer) && writer->first_picture.bytes == 0) {
-            writer->first_picture.bytes = frames[*whole]->payload_bytes;
+            writer->first_picture.bytes = bytes;
             memcpy(writer->first_picture.file, file->name, sizeof file->name);
         }
-        file->end += frames[*whole]->payload_bytes;
-        file->items++;
+        file->end += bytes;
+        file->items += is_raw(frames[*whole]);
     }
     return rc;
 }
@@ -602,6 +618,13 @@ static void plan_jpeg(struct ch_writer *writer, const struct ch_frame *frame, st
     *record = make_record(writer, frame);
 }
 
+static void plan_audio(struct ch_writer *writer, const struct ch_frame *frame, struct ch_record *record)
+{
+    *record = make_record(writer, frame);
+    if (ch_part_take_audio(&writer->part, frame))
+        record->sample_bytes = frame->sample_bytes;
+}
+
 // What the index says of a frame, before it is written.
 static void plan(struct ch_writer *writer, struct ch_frame *frame, struct ch_record *record)
 {
@@ -610,6 +633,10 @@ static void plan(struct ch_writer *writer, struct ch_frame *frame, struct ch_rec
         return;
     }
     assert(!(frame->flags & CH_FRAME_JPEG));
+    if (frame->flags & CH_FRAME_AUDIO) {
+        plan_audio(writer, frame, record);
+        return;
+    }
     bool first = !writer->any_picture;
     bool in_part = wants_part(writer, frame) && !is_same_again(writer, frame);
     if (in_part)
@@ -753,6 +780,7 @@ void ch_writer_end(struct ch_writer **taken, const char *end_reason, struct ch_s
         .files = writer->files,
         .file_count = writer->file_count,
         .report = &writer->report,
+        .audio = &writer->audio,
     };
     make_thumbnail(writer);
     rc = ch_session_json_fill(writer->json, &facts);

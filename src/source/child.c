@@ -1,15 +1,20 @@
 #include "source/child.h"
 
+#include "base/clock.h"
 #include "base/text.h"
+#include "source/redact.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 // stderr is read at no more than this per tick; then the child waits.
@@ -17,6 +22,8 @@
 #define TICK_MS 100
 // Output may be held open by a process that left the group; it gets this long after the leader's end.
 #define DRAIN_MS 1000
+#define WORDS_FD 3             // where the helper finds the command
+#define WORDS_BYTES (8u << 20) // of a command, at most; the kernel takes no more
 
 enum {
     STATE_IDLE,
@@ -49,6 +56,21 @@ bool ch_child_running(const struct ch_child *child)
 {
     return child->state == STATE_RUNNING || child->state == STATE_REAPED ||
            (child->state == STATE_ENDING && !child->start_failed);
+}
+
+bool ch_child_ready(const struct ch_child *child)
+{
+    return child->state == STATE_IDLE && !child->closing;
+}
+
+bool ch_child_paused(const struct ch_child *child)
+{
+    return ch_child_running(child) && child->paused;
+}
+
+int64_t ch_child_resumed_us(const struct ch_child *child)
+{
+    return child->resumed_us;
 }
 
 int ch_child_pid(const struct ch_child *child)
@@ -214,16 +236,25 @@ static void on_out(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     end_run_if_drained(child);
 }
 
-// Keeps the last bytes of stderr.
+static bool line_end(char c)
+{
+    return c == '\n' || c == '\r';
+}
+
+// Keeps the last bytes of stderr, and whether they begin in the middle of a line.
 static void keep_errors(struct ch_child *child, const char *data, size_t size)
 {
     if (size > sizeof child->errors) {
+        child->errors_cut = !line_end(data[size - sizeof child->errors - 1]);
         data += size - sizeof child->errors;
         size = sizeof child->errors;
+        child->errors_used = 0;
     }
     size_t keep = sizeof child->errors - size;
-    if (keep > child->errors_used)
+    if (keep >= child->errors_used)
         keep = child->errors_used;
+    else
+        child->errors_cut = !line_end(child->errors[child->errors_used - keep - 1]);
     memmove(child->errors, child->errors + child->errors_used - keep, keep);
     memcpy(child->errors + keep, data, size);
     child->errors_used = keep + size;
@@ -277,6 +308,7 @@ void ch_child_resume(struct ch_child *child)
     if (!child->paused || (child->state != STATE_RUNNING && child->state != STATE_REAPED))
         return;
     child->paused = false;
+    child->resumed_us = ch_clock_mono_us();
     if (!child->out_ended)
         uv_read_start((uv_stream_t *)&child->out, on_alloc, on_out);
     if (child->state == STATE_REAPED)
@@ -348,37 +380,79 @@ void ch_child_end_input(struct ch_child *child)
 
 // --- the start of a run -----------------------------------------------------------------------
 
-#define MAX_HELPER_WORDS 12
+#define MAX_HELPER_WORDS 13
 
-// Room for what goes in front of the command when the helper starts it.
+// What is handed to the helper: its own words, and in a file without a name those of the command, which may hold
+// secrets that a process title would show to everybody.
 struct words {
-    char parent[16], nice[16], space[24], files[24];
-    char **argv; // owned; its strings are not
+    char parent[16], nice[16], space[24], files[24], at[16];
+    char *argv[MAX_HELPER_WORDS]; // its strings are not owned
+    int fd;                       // -1: there is none
 };
 
 static char word_name[] = "camhub", word_helper[] = CH_CHILD_HELPER_WORD, word_parent[] = "--parent",
-            word_nice[] = "--nice", word_space[] = "--address-space", word_files[] = "--open-files", word_end[] = "--";
+            word_nice[] = "--nice", word_space[] = "--address-space", word_files[] = "--open-files",
+            word_words[] = "--words";
+
+static int write_whole(int fd, const char *data, size_t size)
+{
+    while (size > 0) {
+        ssize_t n = write(fd, data, size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : -EIO;
+        data += n;
+        size -= (size_t)n;
+    }
+    return 0;
+}
+
+// A command as zero-terminated strings in a file of its own. A descriptor or a negative errno.
+static int write_command(const char *const *argv)
+{
+    int fd = memfd_create("words", MFD_CLOEXEC), rc = 0;
+    if (fd < 0)
+        return -errno;
+    for (; *argv && rc == 0; argv++)
+        rc = write_whole(fd, *argv, strlen(*argv) + 1);
+    if (rc == 0)
+        return fd;
+    close(fd);
+    return rc;
+}
 
 static int make_words(struct words *words, const struct ch_child_options *options)
 {
-    size_t count = 0, n = 0;
-    while (options->argv[count])
-        count++;
-    words->argv = calloc(count + MAX_HELPER_WORDS, sizeof *words->argv);
-    if (!words->argv)
-        return -ENOMEM;
-    if (options->helper) {
-        snprintf(words->parent, sizeof words->parent, "%d", (int)getpid());
-        snprintf(words->nice, sizeof words->nice, "%d", options->nice);
-        snprintf(words->space, sizeof words->space, "%llu", (unsigned long long)options->address_space_bytes);
-        snprintf(words->files, sizeof words->files, "%llu", (unsigned long long)options->open_files);
-        char *front[] = {word_name,  word_helper,  word_parent, words->parent, word_nice, words->nice,
-                         word_space, words->space, word_files,  words->files,  word_end};
-        n = sizeof front / sizeof *front;
-        memcpy(words->argv, front, sizeof front);
-    }
-    memcpy(words->argv + n, options->argv, count * sizeof *words->argv);
+    words->fd = -1;
+    if (!options->helper)
+        return 0;
+    words->fd = write_command(options->argv);
+    if (words->fd < 0)
+        return words->fd;
+    snprintf(words->parent, sizeof words->parent, "%d", (int)getpid());
+    snprintf(words->nice, sizeof words->nice, "%d", options->nice);
+    snprintf(words->space, sizeof words->space, "%llu", (unsigned long long)options->address_space_bytes);
+    snprintf(words->files, sizeof words->files, "%llu", (unsigned long long)options->open_files);
+    snprintf(words->at, sizeof words->at, "%d", WORDS_FD);
+    char *argv[MAX_HELPER_WORDS] = {word_name,  word_helper,  word_parent, words->parent, word_nice,  words->nice,
+                                    word_space, words->space, word_files,  words->files,  word_words, words->at};
+    memcpy(words->argv, argv, sizeof argv);
     return 0;
+}
+
+// The environment without our own configuration, in which there may be secrets. The caller frees the list; its strings
+// are those of `environ`. NULL without memory.
+static char **make_environment(void)
+{
+    size_t count = 0, n = 0;
+    while (environ && environ[count])
+        count++;
+    char **out = calloc(count + 1, sizeof *out);
+    for (size_t i = 0; out && i < count; i++)
+        if (strncmp(environ[i], "CAMHUB_", 7) != 0 && strncmp(environ[i], "FFMPEG_BIN=", 11) != 0)
+            out[n++] = environ[i];
+    return out;
 }
 
 static void raise_nice(int pid, int nice)
@@ -398,10 +472,11 @@ static void set_limit(int pid, int resource, uint64_t value)
     prlimit(pid, resource, &limit, NULL);
 }
 
-// Both bring the process under the limits as far as the system lets us; a limit that cannot be set is
-// no reason not to run.
+// Brings the process under the limits as far as the system lets us; a limit that cannot be set is no reason not to
+// run. No core is dumped: it would hold the command's secrets, and fill the disk that we record on.
 static void set_limits(int pid, int nice, uint64_t address_space_bytes, uint64_t open_files)
 {
+    prlimit(pid, RLIMIT_CORE, &(struct rlimit){0}, NULL);
     raise_nice(pid, nice);
     set_limit(pid, RLIMIT_NOFILE, open_files);
     set_limit(pid, RLIMIT_AS, address_space_bytes);
@@ -415,7 +490,8 @@ static void reset_run(struct ch_child *child, const struct ch_child_options *opt
     child->start_failed = child->paused = child->out_ended = child->err_ended = false;
     child->err_held = child->in_failed = false;
     child->err_window_bytes = 0;
-    child->errors_used = 0;
+    child->resumed_us = 0;
+    ch_child_forget_errors(child);
     uv_pipe_init(child->loop, &child->out, 0);
     uv_pipe_init(child->loop, &child->err, 0);
     if (child->has_in)
@@ -423,20 +499,25 @@ static void reset_run(struct ch_child *child, const struct ch_child_options *opt
     child->process.data = child->out.data = child->err.data = child->in.data = child;
 }
 
-static int spawn(struct ch_child *child, const struct ch_child_options *options, char **argv)
+static int spawn(struct ch_child *child, const struct ch_child_options *options, struct words *words,
+                 char **environment)
 {
     const uv_stdio_flags output = UV_CREATE_PIPE | UV_WRITABLE_PIPE, input = UV_CREATE_PIPE | UV_READABLE_PIPE;
-    uv_stdio_container_t stdio[3] = {
+    uv_stdio_container_t stdio[WORDS_FD + 1] = {
         {.flags = child->has_in ? input : UV_IGNORE, .data.stream = (uv_stream_t *)&child->in},
         {.flags = output, .data.stream = (uv_stream_t *)&child->out},
         {.flags = output, .data.stream = (uv_stream_t *)&child->err},
+        {.flags = UV_INHERIT_FD, .data.fd = words->fd},
     };
+    char **argv;
+    memcpy(&argv, &options->argv, sizeof argv); // libuv does not write to it
     uv_process_options_t spawning = {
         .exit_cb = on_ended,
         .file = options->helper ? options->helper : argv[0],
-        .args = argv,
+        .args = options->helper ? words->argv : argv,
+        .env = environment,
         .flags = UV_PROCESS_DETACHED, // setsid
-        .stdio_count = 3,
+        .stdio_count = options->helper ? WORDS_FD + 1 : WORDS_FD,
         .stdio = stdio,
     };
     int rc = uv_spawn(child->loop, &child->process, &spawning);
@@ -446,15 +527,18 @@ static int spawn(struct ch_child *child, const struct ch_child_options *options,
 
 int ch_child_start(struct ch_child *child, const struct ch_child_options *options)
 {
-    if (child->state != STATE_IDLE || child->closing)
+    if (!ch_child_ready(child))
         return -EBUSY;
     struct words words;
     int rc = make_words(&words, options);
     if (rc < 0)
         return rc;
+    char **environment = make_environment();
     reset_run(child, options);
-    rc = spawn(child, options, words.argv);
-    free(words.argv);
+    rc = environment ? spawn(child, options, &words, environment) : -ENOMEM;
+    free(environment);
+    if (words.fd >= 0)
+        close(words.fd);
     if (rc < 0) {
         child->start_failed = true;
         end_run(child);
@@ -473,9 +557,10 @@ int ch_child_start(struct ch_child *child, const struct ch_child_options *option
 
 // --- what it said -----------------------------------------------------------------------------
 
-static bool line_end(char c)
+void ch_child_forget_errors(struct ch_child *child)
 {
-    return c == '\n' || c == '\r';
+    child->errors_used = 0;
+    child->errors_cut = false;
 }
 
 // Copies [from, to) without empty lines, control characters as blanks.
@@ -493,10 +578,19 @@ static size_t copy_lines(const char *from, const char *to, char *out)
     return n;
 }
 
-static size_t last_lines(const struct ch_child *child, unsigned lines, char *out, size_t room)
+size_t ch_child_said(const struct ch_child *child, const struct ch_redactor *redactor, unsigned lines, char *out,
+                     size_t room)
 {
-    char text[CH_CHILD_ERRORS_BYTES];
-    size_t n = copy_lines(child->errors, child->errors + child->errors_used, text);
+    char text[2 * CH_CHILD_ERRORS_BYTES + 4]; // hiding makes it longer: a byte between two others becomes three
+    const char *from = child->errors, *to = child->errors + child->errors_used;
+    while (child->errors_cut && from < to && !line_end(*from))
+        from++;
+    size_t n = copy_lines(from, to, text);
+    text[n] = '\0';
+    if (redactor) {
+        ch_redactor_apply(redactor, text, sizeof text);
+        n = strlen(text);
+    }
     size_t start = n;
     while (start > 0 && (text[start - 1] != '\n' || --lines > 0))
         start--;
@@ -511,43 +605,90 @@ static size_t last_lines(const struct ch_child *child, unsigned lines, char *out
 
 size_t ch_child_errors(const struct ch_child *child, char *out, size_t room)
 {
-    return last_lines(child, CH_CHILD_ERROR_LINES, out, room);
+    return ch_child_said(child, NULL, CH_CHILD_ERROR_LINES, out, room);
 }
 
 size_t ch_child_last_error(const struct ch_child *child, char *out, size_t room)
 {
-    return last_lines(child, 1, out, room);
+    return ch_child_said(child, NULL, 1, out, room);
 }
 
 // --- the helper -------------------------------------------------------------------------------
 
 struct helper_options {
-    int64_t parent, nice, space, files;
+    int64_t parent, nice, space, files, words;
 };
 
-// The words before "--", as make_words writes them. Index of the command, or -EINVAL.
+// The words that make_words writes.
 static int parse_helper(int argc, char **argv, struct helper_options *out)
 {
-    int i = 1;
-    for (; i + 1 < argc && strcmp(argv[i], word_end) != 0; i += 2) {
+    for (int i = 1; i < argc; i += 2) {
         int64_t *value = strcmp(argv[i], word_parent) == 0  ? &out->parent
                          : strcmp(argv[i], word_nice) == 0  ? &out->nice
                          : strcmp(argv[i], word_space) == 0 ? &out->space
                          : strcmp(argv[i], word_files) == 0 ? &out->files
+                         : strcmp(argv[i], word_words) == 0 ? &out->words
                                                             : NULL;
-        if (!value || ch_parse_int(argv[i + 1], INT64_MIN, INT64_MAX, value) < 0)
+        if (!value || i + 1 >= argc || ch_parse_int(argv[i + 1], INT_MIN, INT64_MAX, value) < 0)
             return -EINVAL;
     }
-    if (i + 1 >= argc || strcmp(argv[i], word_end) != 0 || out->space < 0 || out->files < 0)
-        return -EINVAL;
-    return i + 1;
+    return out->space < 0 || out->files < 0 || out->words < WORDS_FD || out->words > INT_MAX ? -EINVAL : 0;
+}
+
+// The whole of a file as write_command made it. NULL: it is none.
+static char *read_whole(int fd, size_t *size)
+{
+    struct stat about;
+    if (fstat(fd, &about) || !S_ISREG(about.st_mode) || about.st_size <= 0 || about.st_size > (off_t)WORDS_BYTES)
+        return NULL;
+    *size = (size_t)about.st_size;
+    char *data = malloc(*size);
+    for (size_t done = 0; data && done < *size;) {
+        ssize_t n = pread(fd, data + done, *size - done, (off_t)done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        done += (size_t)n;
+        if (done == *size && data[done - 1] == '\0')
+            return data;
+    }
+    free(data);
+    return NULL;
+}
+
+// The command. Its strings are one piece of memory, the first string's.
+static char **read_command(int fd)
+{
+    size_t size, count = 0;
+    char *data = read_whole(fd, &size);
+    for (size_t i = 0; data && i < size; i++)
+        count += data[i] == '\0';
+    char **argv = data ? calloc(count + 1, sizeof *argv) : NULL;
+    if (!argv) {
+        free(data);
+        return NULL;
+    }
+    for (size_t n = 0; n < count; n++, data += strlen(data) + 1)
+        argv[n] = data;
+    return argv;
+}
+
+// Nobody's signals but the child's own: what is ignored or blocked survives an exec.
+static void reset_signals(void)
+{
+    for (int i = 1; i < NSIG; i++)
+        signal(i, SIG_DFL); // fails for those that are always so
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 int ch_child_exec(int argc, char **argv)
 {
     struct helper_options options = {0};
-    int command = parse_helper(argc, argv, &options);
-    if (command < 0) {
+    char **command = parse_helper(argc, argv, &options) == 0 ? read_command((int)options.words) : NULL;
+    if (!command) {
         fprintf(stderr, "camhub: %s is for camhub's own use\n", CH_CHILD_HELPER_WORD);
         return 2;
     }
@@ -556,9 +697,12 @@ int ch_child_exec(int argc, char **argv)
     if (options.parent > 0 && getppid() != (pid_t)options.parent)
         return 126;
     close_range(3, ~0u, 0);
+    reset_signals();
     set_limits(0, (int)options.nice, (uint64_t)options.space, (uint64_t)options.files);
-    execvp(argv[command], argv + command);
+    execvp(command[0], command);
     int error = errno;
-    fprintf(stderr, "camhub: cannot run %s: %s\n", argv[command], strerror(error));
+    fprintf(stderr, "camhub: cannot run %s: %s\n", command[0], strerror(error));
+    free(command[0]);
+    free(command);
     return error == ENOENT ? 127 : 126;
 }

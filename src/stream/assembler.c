@@ -22,7 +22,8 @@ struct inband {
 
 struct ch_assembler {
     struct ch_h264_sets *sets;
-    struct ch_params *params; // in force; NULL before the first key frame
+    struct ch_params *params;   // in force; NULL before the first key frame
+    struct ch_aac_config audio; // of the next key frame's
     struct ch_h264_poc poc;
     bool sps_dirty[CH_H264_MAX_SPS]; // differs from the configuration's
     bool renew;                      // too many in-band sets: make a new configuration
@@ -173,7 +174,8 @@ static struct facts look(struct ch_assembler *assembler, const uint8_t *payload,
     return facts;
 }
 
-static struct ch_params *make_params(const struct ch_h264_sets *sets, const struct ch_h264_sps *sps)
+static struct ch_params *make_params(const struct ch_h264_sets *sets, const struct ch_h264_sps *sps,
+                                     const struct ch_aac_config *audio)
 {
     size_t bytes = ch_h264_sets_avcc(sets, sps->id, NULL, 0);
     struct ch_params *params = bytes ? malloc(sizeof *params + bytes) : NULL;
@@ -186,6 +188,7 @@ static struct ch_params *make_params(const struct ch_h264_sets *sets, const stru
         .sar_height = sps->sar_height,
         .reorder_depth = ch_h264_reorder_depth(sps),
         .nominal_step_ticks = DEFAULT_STEP_TICKS,
+        .audio = *audio,
         .avcc_bytes = bytes,
     };
     atomic_init(&params->refs, 1);
@@ -200,14 +203,15 @@ static struct ch_params *make_params(const struct ch_h264_sets *sets, const stru
     return params;
 }
 
-// At an IDR picture: a new configuration if the SPS in force is not that of the old one.
+// At an IDR picture: a new configuration if the SPS in force, or the audio, is not that of the old one.
 static void renew_params(struct ch_assembler *assembler, const struct ch_h264_sps *sps)
 {
     const struct ch_params *old = assembler->params;
     if (old && !assembler->renew && !assembler->sps_dirty[sps->id] && old->width == sps->width &&
-        old->height == sps->height && old->reorder_depth == ch_h264_reorder_depth(sps))
+        old->height == sps->height && old->reorder_depth == ch_h264_reorder_depth(sps) &&
+        ch_aac_same(&old->audio, &assembler->audio))
         return;
-    struct ch_params *params = make_params(assembler->sets, sps);
+    struct ch_params *params = make_params(assembler->sets, sps, &assembler->audio);
     if (!params)
         return;
     ch_params_unref(assembler->params);
@@ -274,4 +278,22 @@ int ch_assembler_take(struct ch_assembler *assembler, struct ch_frame *frame)
     if (with_sample)
         frame->params = ch_params_ref(assembler->params);
     return ch_frame_pack(frame, assembler->nals, assembler->in_sample, count, with_sample, extra, extra_count);
+}
+
+void ch_assembler_set_audio(struct ch_assembler *assembler, const struct ch_aac_config *audio)
+{
+    assembler->audio = audio ? *audio : (struct ch_aac_config){0};
+}
+
+int ch_assembler_take_audio(struct ch_assembler *assembler, struct ch_frame *frame, size_t size)
+{
+    struct ch_params *params = assembler->params;
+    if (size == 0 || size > CH_AAC_FRAME_MAX)
+        return -EINVAL;
+    if (!params || params->audio.rate == 0 || !ch_aac_same(&params->audio, &assembler->audio))
+        return -EAGAIN;
+    ch_frame_pack_audio(frame, size);
+    frame->flags |= CH_FRAME_AUDIO;
+    frame->params = ch_params_ref(params);
+    return 0;
 }

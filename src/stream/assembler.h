@@ -18,4 +18,11 @@ void ch_assembler_free(struct ch_assembler *assembler);
 // sample, params, poc. 0 or -ENOMEM (the frame is then good for nothing but unref).
 int ch_assembler_take(struct ch_assembler *assembler, struct ch_frame *frame);
 
+// The audio between the pictures, from the next key frame on; NULL: none. If it differs from what the newest params
+// say, that key frame begins new ones.
+void ch_assembler_set_audio(struct ch_assembler *assembler, const struct ch_aac_config *audio);
+// Takes an AAC frame, the first `size` bytes of its message: fills flags, hash, sample, params. 0; -EINVAL if it is
+// empty or too large; -EAGAIN if the newest params are not of the present audio (nothing is changed then).
+int ch_assembler_take_audio(struct ch_assembler *assembler, struct ch_frame *frame, size_t size);
+
 #endif

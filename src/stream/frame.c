@@ -141,12 +141,17 @@ static int pack_raw(struct ch_frame *frame)
     return 0;
 }
 
-void ch_frame_pack_whole(struct ch_frame *frame, size_t size)
+void ch_frame_pack_audio(struct ch_frame *frame, size_t size)
 {
     assert(size <= frame->message_bytes && size <= UINT32_MAX);
     frame->hash = XXH3_64bits(frame->message, size);
     frame->payload_bytes = frame->sample_bytes = (uint32_t)size;
     frame->sample = frame->message;
+}
+
+void ch_frame_pack_whole(struct ch_frame *frame, size_t size)
+{
+    ch_frame_pack_audio(frame, size);
     frame->pieces = frame->inline_pieces;
     frame->piece_count = 1;
     frame->pieces[0] = (struct ch_piece){.data = frame->message, .size = (uint32_t)size};

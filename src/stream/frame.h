@@ -3,6 +3,7 @@
 //
 //   | struct ch_frame | headroom | 16-byte camera header | payload |
 //   | struct ch_frame | headroom | JPEG |                               of cameras that send those
+//   | struct ch_frame | headroom | AAC frame |                          of sources with sound
 //
 // While the message is read, `message` is where its bytes go. ch_frame_pack() then turns the Annex B
 // payload into a sample (length-prefixed NAL units, ISO/IEC 14496-15 5.3.2) in place, with room in
@@ -13,6 +14,7 @@
 #ifndef CH_STREAM_FRAME_H
 #define CH_STREAM_FRAME_H
 
+#include "codec/flv.h"
 #include "codec/h264.h"
 #include "codec/mp4.h"
 #include "stream/params.h"
@@ -32,10 +34,12 @@ enum ch_frame_flags { // as written to frames.idx
     CH_FRAME_JUNK = 256,      // no NAL unit found, or too many
     CH_FRAME_REBUILT = 512,   // record rebuilt from what is left after a crash: sequence and arrival unknown
     CH_FRAME_JPEG = 1024,     // of a JPEG camera: the payload is one JPEG, and the hash is taken over it as it is
+    CH_FRAME_AUDIO = 2048, // an AAC frame: payload, sample and hash are the frame as it is; no other flag but REBUILT
 };
 
 #define CH_FRAME_HEAD_ROOM (14u + CH_MP4_FRAGMENT_HEADER_BYTES) // WebSocket head, moof and mdat header
 #define CH_FRAME_SLACK 66u // for start codes of three bytes, which are one shorter than a length
+#define CH_FRAME_FLV_BYTES (10u + CH_FLV_VIDEO_HEAD_BYTES)
 #define CH_FRAME_ROOM (CH_FRAME_HEAD_ROOM + CH_FRAME_SLACK)
 
 // A run of Annex B bytes: `zeros` zero bytes and, if `code`, 01; then data.
@@ -52,20 +56,27 @@ struct ch_frame {
     atomic_uint refs;
     uint32_t flags;
     uint32_t sequence;
-    uint32_t payload_bytes; // Annex B, or the message of a JPEG camera
+    uint32_t payload_bytes; // Annex B, or the message of a JPEG camera, or the AAC frame (which has no pieces)
     uint64_t device_ms;     // JPEG cameras have no clock: of the arrival, monotonic
     int64_t arrival_wall_us, arrival_mono_us;
-    int64_t pts_ticks, dts_ticks; // on the stream's timeline; pictures only
+    int64_t pts_ticks, dts_ticks; // on the stream's timeline; of pictures and AAC frames
     int32_t poc;
     bool has_poc;
     uint64_t hash;            // XXH3-64 of the NAL units that count, or of the JPEG (docs/session-format.md)
     uint64_t number;          // position in the stream's log
     uint64_t picture;         // pictures in the log before it
-    struct ch_params *params; // of a picture behind the first key frame; owned reference
-    uint8_t *sample;          // length-prefixed NAL units, or the JPEG: what is sent. CH_FRAME_HEAD_ROOM writable
-                              // bytes lie in front of it for whoever sends it first; NULL if there is no sample
+    struct ch_params *params; // of a picture behind the first key frame, or of the one before an AAC frame; owned
+                              // reference
+    uint8_t *sample;          // length-prefixed NAL units, the JPEG, the AAC frame: what is sent. CH_FRAME_HEAD_ROOM
+                              // writable bytes lie in front of it for whoever sends it first; NULL: no sample
     uint32_t sample_bytes;
-    uint8_t head_bytes; // of the WebSocket head in that room, once live viewers have been sent it; the loop's alone
+    // What live viewers have been sent in front of it and behind it, made once; the loop's alone.
+    uint8_t head_bytes;              // of the WebSocket head in that room; 0: not made yet
+    uint8_t flv_head_bytes;          // of the WebSocket head in `flv`, which ends where the tag begins; 0: not made yet
+    uint8_t flv[CH_FRAME_FLV_BYTES]; // WebSocket head and FLV tag header
+    uint8_t flv_tail[CH_FLV_TAIL_BYTES];
+    int64_t audio_time; // of an AAC frame: its time in samples (params->audio.rate of them a second) on the timeline,
+                        // of which pts_ticks is the nearest tick
     uint32_t piece_count;
     struct ch_piece *pieces; // the payload
     struct ch_piece inline_pieces[CH_FRAME_INLINE_PIECES];
@@ -76,7 +87,8 @@ struct ch_frame {
     uint8_t room[];
 };
 
-// For a message of up to `message_bytes` (16-byte header included, where there is one). One reference. NULL without memory.
+// For a message of up to `message_bytes` (16-byte header included, where there is one). One reference. NULL without
+// memory.
 struct ch_frame *ch_frame_new(size_t message_bytes);
 // Moves a frame that is still being read to a larger one (fragmented messages). -ENOMEM leaves it as is.
 int ch_frame_grow(struct ch_frame **frame, size_t message_bytes);
@@ -100,6 +112,8 @@ int ch_frame_pack(struct ch_frame *frame, const struct ch_nal *nals, const bool 
 // The same for a message without a header whose first `size` bytes are payload and sample alike: one piece, nothing
 // moved, and the hash over all of it.
 void ch_frame_pack_whole(struct ch_frame *frame, size_t size);
+// Likewise an AAC frame, which has no piece.
+void ch_frame_pack_audio(struct ch_frame *frame, size_t size);
 
 // True if the message brings a sequence parameter set of its own.
 bool ch_frame_has_sps(const struct ch_frame *frame);

@@ -20,7 +20,8 @@ void ch_params_unref(struct ch_params *params)
 bool ch_params_same(const struct ch_params *a, const struct ch_params *b)
 {
     return a->width == b->width && a->height == b->height && strcmp(a->codec, b->codec) == 0 &&
-           a->avcc_bytes == b->avcc_bytes && memcmp(a->avcc, b->avcc, a->avcc_bytes) == 0;
+           a->avcc_bytes == b->avcc_bytes && memcmp(a->avcc, b->avcc, a->avcc_bytes) == 0 &&
+           ch_aac_same(&a->audio, &b->audio);
 }
 
 // Two lists: each a count, then 16-bit lengths and NAL units, ISO/IEC 14496-15 5.3.3.1.2.

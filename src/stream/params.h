@@ -1,9 +1,11 @@
 // The decoder configuration in force for a run of frames: what an init segment or an MP4 part is made
-// from. Immutable and counted; a new one begins at a key frame whose SPS differs.
+// from. Immutable and counted; a new one begins at a key frame whose SPS differs, or before which the audio's
+// configuration has changed.
 // Any thread may hold and release references.
 #ifndef CH_STREAM_PARAMS_H
 #define CH_STREAM_PARAMS_H
 
+#include "codec/aac.h"
 #include "codec/h264.h"
 
 #include <stdatomic.h>
@@ -14,6 +16,7 @@ struct ch_params {
     uint32_t width, height, sar_width, sar_height;
     unsigned reorder_depth;      // ch_h264_reorder_depth
     uint32_t nominal_step_ticks; // by the VUI's timing, or of 30 frames/s
+    struct ch_aac_config audio;  // of the AAC frames between the pictures; rate 0: there are none
     size_t avcc_bytes;
     uint8_t avcc[];
 };

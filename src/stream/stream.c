@@ -41,7 +41,9 @@ struct ch_stream {
     struct ch_params *params;
     struct ch_frame *sets[CH_STREAM_SETS]; // the newest run of messages that hold parameter sets only
     size_t sets_count;
-    bool sets_open; // the newest message belongs to that run
+    bool sets_open;  // the newest message belongs to that run, but for sound
+    bool sets_heard; // with sound between them, or behind them
+    uint32_t audio_sequence;
     int64_t last_mono_us;
     struct ch_stream_counts counts;
 };
@@ -158,8 +160,14 @@ static void limit_gop(struct ch_stream *stream, const struct ch_frame *newest)
 static void note_sets(struct ch_stream *stream, struct ch_frame *frame)
 {
     bool is_sets = frame->flags & CH_FRAME_PARAMETERS;
-    if (is_sets && !stream->sets_open)
+    if (frame->flags & CH_FRAME_AUDIO) { // of the pictures before: no session begins with it
+        stream->sets_heard = true;
+        return;
+    }
+    if (is_sets && !stream->sets_open) {
         drop_sets(stream);
+        stream->sets_heard = false;
+    }
     if (is_sets && stream->sets_count < CH_STREAM_SETS)
         stream->sets[stream->sets_count++] = ch_frame_ref(frame);
     stream->sets_open = is_sets;
@@ -168,7 +176,7 @@ static void note_sets(struct ch_stream *stream, struct ch_frame *frame)
 static void note_key(struct ch_stream *stream, struct ch_frame *frame)
 {
     stream->newest_key = stream->newest_start = frame->number;
-    if (stream->sets_open && stream->sets_count > 0 && stream->sets[0]->number >= stream->first)
+    if (stream->sets_open && !stream->sets_heard && stream->sets_count > 0 && stream->sets[0]->number >= stream->first)
         stream->newest_start = stream->sets[0]->number;
     stream->has_key = true;
     stream->outgrown = false;
@@ -195,6 +203,7 @@ static int publish(struct ch_stream *stream, struct ch_frame *frame)
     stream->counts.messages++;
     stream->counts.payload_bytes += frame->payload_bytes;
     stream->counts.pictures += (frame->flags & CH_FRAME_PICTURE) != 0;
+    stream->counts.audio_frames += (frame->flags & CH_FRAME_AUDIO) != 0;
     limit_gop(stream, frame);
     limit_lag(stream, frame);
     trim(stream);
@@ -316,6 +325,53 @@ int ch_stream_append(struct ch_stream *stream, struct ch_frame **taken, size_t m
     return rc;
 }
 
+void ch_stream_set_audio(struct ch_stream *stream, const struct ch_aac_config *audio)
+{
+    ch_assembler_set_audio(stream->assembler, audio);
+}
+
+static int take_audio(struct ch_stream *stream, struct ch_frame *frame, size_t message_size, int64_t device_ms)
+{
+    int rc = ch_assembler_take_audio(stream->assembler, frame, message_size);
+    if (rc < 0)
+        return rc;
+    const struct ch_aac_config *audio = &frame->params->audio;
+    frame->device_ms = (uint64_t)device_ms;
+    if (!ch_timeline_sound(&stream->timeline, frame->device_ms, audio->rate, audio->frame_samples, &frame->audio_time))
+        return -EAGAIN;
+    frame->sequence = stream->audio_sequence++;
+    frame->pts_ticks = frame->dts_ticks = ch_timeline_sound_ticks(frame->audio_time, audio->rate);
+    return 0;
+}
+
+// Silence of the pictures stays one: last_mono_us is theirs, and those that wait for their place do not wait longer.
+int ch_stream_append_audio(struct ch_stream *stream, struct ch_frame **taken, size_t message_size, int64_t device_ms,
+                           int64_t wall_us, int64_t mono_us)
+{
+    struct ch_frame *frame = *taken;
+    *taken = NULL;
+    assert(stream->kind != KIND_JPEG);
+    frame->arrival_wall_us = wall_us;
+    frame->arrival_mono_us = mono_us;
+    int rc = take_audio(stream, frame, message_size, device_ms);
+    if (rc < 0) {
+        stream->counts.refused += rc == -EINVAL;
+        ch_frame_unref(frame);
+        return rc;
+    }
+    uint64_t head = stream->head;
+    ch_timeline_push(&stream->timeline, &(struct ch_timeline_picture){.user = frame, .bystander = true});
+    rc = publish_timed(stream);
+    if (stream->head != head)
+        wake_all(stream);
+    return rc;
+}
+
+void ch_stream_trust_clock(struct ch_stream *stream)
+{
+    ch_timeline_trust_clock(&stream->timeline);
+}
+
 int ch_stream_append_jpeg(struct ch_stream *stream, struct ch_frame **taken, size_t message_size, int64_t wall_us,
                           int64_t mono_us)
 {
@@ -367,6 +423,7 @@ int ch_stream_restart(struct ch_stream *stream)
     stream->clock.known = false;
     drop_sets(stream);
     ch_stream_fence(stream);
+    trim(stream); // nobody begins with what was
     return 0;
 }
 

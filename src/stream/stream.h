@@ -42,6 +42,20 @@ int ch_stream_append(struct ch_stream *stream, struct ch_frame **frame, size_t m
 int ch_stream_append_jpeg(struct ch_stream *stream, struct ch_frame **frame, size_t message_size, int64_t wall_us,
                           int64_t mono_us);
 
+// Sound between the pictures of an H.264 stream. The configuration holds from the next key frame on; NULL: none.
+void ch_stream_set_audio(struct ch_stream *stream, const struct ch_aac_config *audio);
+// An AAC frame, which the message holds whole (*frame becomes NULL). device_ms is on the clock of the pictures'.
+// Times of frames that follow each other are counted in samples as long as the device's, which are rounded to
+// milliseconds, agree. 0; -EAGAIN if there is no picture yet that it could go with, or none of its configuration, or
+// neither picture nor sound within CH_LIMIT_CLOCK_STEP_US of it, or if it is not later than the sound that is there
+// (it is dropped); -EINVAL if it is empty or larger than CH_AAC_FRAME_MAX; -ENOMEM.
+int ch_stream_append_audio(struct ch_stream *stream, struct ch_frame **frame, size_t message_size, int64_t device_ms,
+                           int64_t wall_us, int64_t mono_us);
+// The device's clock is believed however fast its pictures arrive (segments, files, buffers of a server): only times
+// that run backward, or ahead by more than CH_LIMIT_CLOCK_STEP_US at once (and not the sound's with them), are a
+// jump. For the stream's whole life.
+void ch_stream_trust_clock(struct ch_stream *stream);
+
 // Appends pictures that wait for their presentation order to become known. With `older_than_us` above 0
 // only if the last message came longer ago than that.
 void ch_stream_flush(struct ch_stream *stream, int64_t mono_us, int64_t older_than_us);
@@ -49,8 +63,8 @@ void ch_stream_flush(struct ch_stream *stream, int64_t mono_us, int64_t older_th
 // Marks the end of a session: what is in the log now is not part of the next one.
 void ch_stream_fence(struct ch_stream *stream);
 
-// The camera is connected anew: parameter sets and pictures from before are no beginning for anyone, and its
-// clock may be another. No lossless cursor may be attached. 0 or -ENOMEM (nothing changed).
+// The camera is connected anew: parameter sets and pictures from before are no beginning for anyone, its sound is to be
+// set again, and its clock may be another. No lossless cursor may be attached. 0 or -ENOMEM (nothing changed).
 int ch_stream_restart(struct ch_stream *stream);
 
 // Where a session that begins now should start: the newest key frame, if no fence and no more than
@@ -83,7 +97,8 @@ struct ch_frame *ch_cursor_newest(const struct ch_cursor *cursor);
 bool ch_cursor_overrun(const struct ch_cursor *cursor);
 
 struct ch_stream_counts {
-    uint64_t messages, pictures, key_frames, payload_bytes, refused;
+    uint64_t messages, pictures, key_frames, payload_bytes, refused; // messages and bytes: with audio
+    uint64_t audio_frames;
 };
 const struct ch_stream_counts *ch_stream_counts(const struct ch_stream *stream);
 // Of the newest key frame; NULL before the first. Borrowed.

@@ -1,8 +1,12 @@
 #include "stream/timeline.h"
 
+#include "base/limits.h"
+
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
+#define TICKS_PER_S 90000
 #define TICKS_PER_MS 90
 #define JUMP_US INT64_C(2000000)
 #define LEAST_DELAY_WINDOW_US INT64_C(30000000)
@@ -40,6 +44,32 @@ static void note_delay(struct ch_timeline *tl, int64_t delay_us, int64_t arrival
     }
 }
 
+// From one of the device's times to another.
+static int64_t device_step_ms(uint64_t from_ms, uint64_t to_ms)
+{
+    return clamp((int64_t)(to_ms - from_ms), -MAX_STEP_MS, MAX_STEP_MS);
+}
+
+static bool is_near(uint64_t a_ms, uint64_t b_ms)
+{
+    return llabs(device_step_ms(a_ms, b_ms)) * 1000 <= CH_LIMIT_CLOCK_STEP_US;
+}
+
+// Sound has been heard by the present map, so shortly before or behind.
+static bool is_near_sound(const struct ch_timeline *tl, uint64_t device_ms)
+{
+    return tl->sound.rate > 0 && tl->sound.jumps == tl->jumps && is_near(tl->sound.device_ms, device_ms);
+}
+
+static bool is_trusted_jump(const struct ch_timeline *tl, const struct ch_timeline_picture *picture, int64_t step_us)
+{
+    // Presentation times run backward at B-frames; a key frame is shown after all before it.
+    bool new_clock = tl->new_clock && picture->key;
+    if (step_us < 0 || (step_us == 0 && new_clock))
+        return step_us < -JUMP_US || new_clock;
+    return step_us > CH_LIMIT_CLOCK_STEP_US && !is_near_sound(tl, picture->device_ms);
+}
+
 static bool is_jump(const struct ch_timeline *tl, int64_t device_step_us, int64_t arrival_step_us)
 {
     if (tl->new_clock && device_step_us < 0)
@@ -54,14 +84,16 @@ static bool is_jump(const struct ch_timeline *tl, int64_t device_step_us, int64_
 // The picture's time by the device's clock alone: may repeat or run backward.
 static int64_t clock_ticks(struct ch_timeline *tl, struct ch_timeline_picture *picture)
 {
-    int64_t step_ms = clamp((int64_t)(picture->device_ms - tl->last_device_ms), -MAX_STEP_MS, MAX_STEP_MS);
+    int64_t step_ms = device_step_ms(tl->last_device_ms, picture->device_ms);
     int64_t arrival_step_us = picture->arrival_us - tl->last_arrival_us;
     int64_t ticks = CH_TIMELINE_ORIGIN;
     if (!tl->started) {
         tl->started = true;
         restart_delays(tl, picture->arrival_us);
-    } else if (is_jump(tl, step_ms * 1000, arrival_step_us)) {
+    } else if (tl->trusted ? is_trusted_jump(tl, picture, step_ms * 1000)
+                           : is_jump(tl, step_ms * 1000, arrival_step_us)) {
         picture->jumped = true;
+        tl->jumps++;
         int64_t from = tl->last_ticks > tl->max_pts ? tl->last_ticks : tl->max_pts;
         int64_t usual = ch_pace_usual(&tl->pace);
         ticks = from + (usual > 0 ? usual : picture->nominal_step_ticks);
@@ -76,6 +108,46 @@ static int64_t clock_ticks(struct ch_timeline *tl, struct ch_timeline_picture *p
     tl->last_arrival_us = picture->arrival_us;
     tl->last_ticks = ticks;
     return ticks;
+}
+
+void ch_timeline_trust_clock(struct ch_timeline *tl)
+{
+    tl->trusted = true;
+}
+
+// --- sound ---
+
+// To the nearest; of what is not below 0.
+static int64_t rescale(int64_t time, int64_t from, int64_t to)
+{
+    return time / from * to + (time % from * to + from / 2) / from;
+}
+
+bool ch_timeline_sound(struct ch_timeline *tl, uint64_t device_ms, uint32_t rate, uint32_t frame_samples, int64_t *time)
+{
+    int64_t ticks = tl->last_ticks + device_step_ms(tl->last_device_ms, device_ms) * TICKS_PER_MS;
+    bool counts = tl->sound.rate == rate && tl->sound.frame_samples == frame_samples && tl->sound.jumps == tl->jumps;
+    int64_t last = tl->sound.last_time;
+    if (tl->sound.rate != rate && tl->sound.rate > 0)
+        last = rescale(last, tl->sound.rate, rate) + 1;
+    if (!tl->started || ticks < 0 || (!is_near(tl->last_device_ms, device_ms) && !is_near_sound(tl, device_ms)))
+        return false;
+    int64_t said = rescale(ticks, TICKS_PER_S, rate), counted = last + frame_samples;
+    if (counts && llabs(said - counted) * 1000 <= (int64_t)rate * CH_TIMELINE_SOUND_MS)
+        said = counted;
+    else if (said <= last)
+        return false;
+    tl->sound.rate = rate;
+    tl->sound.frame_samples = frame_samples;
+    tl->sound.jumps = tl->jumps;
+    tl->sound.device_ms = device_ms;
+    *time = tl->sound.last_time = said;
+    return true;
+}
+
+int64_t ch_timeline_sound_ticks(int64_t time, uint32_t rate)
+{
+    return rescale(time, rate, TICKS_PER_S);
 }
 
 // --- presentation times ---

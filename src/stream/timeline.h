@@ -8,6 +8,8 @@
 // minute allow was stamped by a clock set forward, and a picture stamped earlier than the one before
 // it by a clock set back. The timeline then goes on at the stream's own pace (the median of its last
 // steps) and takes the new base. The same holds for any step back right after the encoder was started anew.
+// A clock that is trusted may run ahead of its pictures' arrival, and they may come in bursts: only a long step is a
+// jump.
 //
 // Order. Without B-frames, decode and presentation time are the same; a repeated or backward time is
 // shifted to one tick behind the last. With B-frames (a reorder depth above 0), the picture order count tells
@@ -16,6 +18,10 @@
 // second case the times are dealt out again in presentation order, for which pictures are held until
 // their place is known: at most a mini-GOP. Decode times are the sorted presentation times, delayed
 // by the reorder depth (as a decoder's output would be).
+//
+// Sound. An AAC frame's time is what the device's clock says by the map that holds for the newest picture, unrepaired.
+// Device times are rounded to milliseconds: from one frame to the next samples are counted instead, for as long as
+// they agree with the device's to within CH_TIMELINE_SOUND_MS, and until the clock jumps.
 //
 // Pure: no clock is read here. One thread.
 #ifndef CH_STREAM_TIMELINE_H
@@ -28,8 +34,9 @@
 #include <stdint.h>
 
 #define CH_TIMELINE_ORIGIN INT64_C(90000)
-#define CH_TIMELINE_HOLD 32 // pictures held at the most
+#define CH_TIMELINE_HOLD 32 // pictures and bystanders held at the most
 #define CH_TIMELINE_DEPTH 16
+#define CH_TIMELINE_SOUND_MS 40
 
 struct ch_timeline_picture {
     void *user;
@@ -56,7 +63,8 @@ struct ch_timeline {
     int64_t delay_us;          // arrival minus device time of the last picture, on an arbitrary base
     int64_t least_delay_us[2]; // of the present and the previous half minute
     int64_t least_since_us;
-    bool new_clock;      // the encoder may have been started anew
+    bool new_clock; // the encoder may have been started anew
+    bool trusted;
     struct ch_pace pace; // steps of the device's clock
     // Order
     enum ch_timeline_order order;
@@ -86,6 +94,14 @@ struct ch_timeline {
     int64_t window[CH_TIMELINE_DEPTH + 1]; // sorted presentation times not yet used as decode times
     unsigned window_count, window_depth, primed;
     int64_t last_dts;
+    // Sound
+    unsigned jumps; // of the clock
+    struct {
+        uint32_t rate, frame_samples;
+        unsigned jumps;     // as they were at the last AAC frame
+        uint64_t device_ms; // of that
+        int64_t last_time;  // of the last AAC frame, in samples
+    } sound;
 };
 
 void ch_timeline_init(struct ch_timeline *timeline);
@@ -95,6 +111,18 @@ void ch_timeline_init(struct ch_timeline *timeline);
 void ch_timeline_push(struct ch_timeline *timeline, const struct ch_timeline_picture *picture);
 // The encoder may have been started anew: a step back in time is then no fault but a new clock.
 void ch_timeline_expect_new_clock(struct ch_timeline *timeline);
+// From now on the clock is believed however fast the pictures arrive: a jump is a step back of more than two
+// seconds, or ahead by more than CH_LIMIT_CLOCK_STEP_US, if no sound went on in between (pictures may come once in a
+// while only).
+void ch_timeline_trust_clock(struct ch_timeline *timeline);
+// The time of an AAC frame of `frame_samples` samples, `rate` (not 0) of them a second, on the timeline in samples:
+// above 0, and above that of every AAC frame before it. False if it has none: there is no picture yet, or neither
+// the newest nor the sound before is within CH_LIMIT_CLOCK_STEP_US of it (the clock has jumped, and the first
+// picture of the new one is still to come), or it is not later than the sound that is there already.
+bool ch_timeline_sound(struct ch_timeline *timeline, uint64_t device_ms, uint32_t rate, uint32_t frame_samples,
+                       int64_t *time);
+// The tick nearest to such a time.
+int64_t ch_timeline_sound_ticks(int64_t time, uint32_t rate);
 // The next picture in decoding order whose times are known.
 bool ch_timeline_pop(struct ch_timeline *timeline, struct ch_timeline_picture *out);
 // Lets go of all held pictures (end of a session, or none came for a while): pop until false.

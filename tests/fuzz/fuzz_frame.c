@@ -1,9 +1,11 @@
-// Any bytes as the messages of one camera, cut at the mark FA CE: whatever they are, stream.h264 gets every
-// payload back byte for byte, samples are well formed and hold what belongs into them, and a configuration
-// changes at key frames only. Frames live on as in a log and are released in another order.
+// Any bytes as the messages of one camera, cut at the mark FA CE: whatever they are, stream.h264 gets every payload
+// back byte for byte, samples are well formed and hold what belongs into them, and a configuration changes at key
+// frames only. A message that begins with AC is an AAC frame, with AD a change of the sound. Frames live on as in a
+// log and are released in another order.
 #include "fuzz.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -124,6 +126,32 @@ static void check_frame(const struct ch_frame *frame, const struct ch_params **n
     memset(frame->sample - CH_FRAME_HEAD_ROOM, 0xEE, CH_FRAME_HEAD_ROOM);
 }
 
+static void set_audio(struct ch_assembler *assembler, const uint8_t *data, size_t size)
+{
+    struct ch_aac_config audio;
+    bool is_one = ch_aac_parse(data, size, &audio) == 0;
+    ch_assembler_set_audio(assembler, is_one ? &audio : NULL);
+}
+
+// Goes with the pictures before it, or nowhere.
+static void check_audio(struct ch_assembler *assembler, const struct ch_params *now, const uint8_t *data, size_t size)
+{
+    struct ch_frame *frame = ch_frame_new(size);
+    assert(frame);
+    memcpy(frame->message, data, size);
+    int rc = ch_assembler_take_audio(assembler, frame, size);
+    if (rc == 0) {
+        assert(frame->flags == CH_FRAME_AUDIO && frame->piece_count == 0 && !frame->pieces);
+        assert(now && frame->params == now && now->audio.rate > 0);
+        assert(frame->payload_bytes == size && frame->sample_bytes == size && frame->sample == frame->message);
+        assert(frame->hash == XXH3_64bits(data, size));
+        memset(frame->sample - CH_FRAME_HEAD_ROOM, 0xEE, CH_FRAME_HEAD_ROOM);
+    } else {
+        assert(rc == (size > CH_AAC_FRAME_MAX ? -EINVAL : -EAGAIN) && !frame->params && frame->flags == 0);
+    }
+    ch_frame_unref(frame);
+}
+
 static size_t message_size(const uint8_t *data, size_t size)
 {
     for (size_t i = 0; i + 2 <= size; i++)
@@ -144,7 +172,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct ch_params *now = NULL;
     size_t count = 0;
     while (size > 0 && count < MAX_MESSAGES) {
-        size_t bytes = message_size(data, size);
+        size_t bytes = message_size(data, size), taken = bytes + 2 < size ? bytes + 2 : size;
+        if (bytes > 0 && (data[0] == 0xAC || data[0] == 0xAD)) {
+            if (data[0] == 0xAD)
+                set_audio(assembler, data + 1, bytes - 1);
+            else
+                check_audio(assembler, now, data, bytes);
+            data += taken;
+            size -= taken;
+            continue;
+        }
         struct ch_frame *frame = ch_frame_new(CH_CAMERA_HEADER_BYTES + bytes);
         assert(frame);
         memset(frame->message, 0, CH_CAMERA_HEADER_BYTES);
@@ -155,7 +192,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         log[count].frame = frame;
         log[count].payload = data;
         log[count++].size = bytes;
-        size_t taken = bytes + 2 < size ? bytes + 2 : size;
         data += taken;
         size -= taken;
     }

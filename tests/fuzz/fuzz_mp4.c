@@ -15,28 +15,38 @@ static void check(bool holds)
         abort();
 }
 
-static void read_moov(const uint8_t *data, size_t size)
+static void drain(struct ch_mp4_moov *moov)
 {
-    struct ch_mp4_moov moov;
     struct ch_mp4_sample sample;
-    if (ch_mp4_read_moov(data, size, &moov))
-        return;
-    check(moov.samples > 0 && moov.timescale > 0 && moov.avcc >= data && moov.avcc + moov.avcc_bytes <= data + size);
+    check(moov->samples > 0 && moov->timescale > 0);
     uint64_t count = 0, duration = 0;
-    while (count < MAX_DRAINED && ch_mp4_moov_next(&moov, &sample)) {
+    while (count < MAX_DRAINED && ch_mp4_moov_next(moov, &sample)) {
         check(sample.dts_ticks == (int64_t)duration);
         duration += sample.duration_ticks;
         count++;
     }
-    check(count == MAX_DRAINED || (count == moov.samples && duration == moov.duration_ticks));
+    check(count == MAX_DRAINED || (count == moov->samples && duration == moov->duration_ticks));
+}
+
+static void read_moov(const uint8_t *data, size_t size)
+{
+    struct ch_mp4_moov moov;
+    if (ch_mp4_read_moov_audio(data, size, &moov) == 0) {
+        check(moov.audio.rate == moov.timescale && moov.audio.frame_samples > 0);
+        drain(&moov);
+    }
+    if (ch_mp4_read_moov(data, size, &moov) == 0) {
+        check(moov.avcc >= data && moov.avcc + moov.avcc_bytes <= data + size);
+        drain(&moov);
+    }
 }
 
 // Finishes the tables and reads them back: as many samples, with the times they were added with.
-static void finish(struct ch_mp4_tables *tables, const struct ch_mp4_track *track)
+static void finish(struct ch_mp4_tables *tables, const struct ch_mp4_tables *audio, const struct ch_mp4_track *track)
 {
     uint8_t *data;
     size_t size;
-    int result = ch_mp4_tables_finish(tables, track, 0, &data, &size);
+    int result = ch_mp4_tables_finish(tables, audio, track, 0, &data, &size);
     check((result == 0) == (tables->samples > 0));
     if (result)
         return;
@@ -48,13 +58,22 @@ static void finish(struct ch_mp4_tables *tables, const struct ch_mp4_track *trac
         check(++count <= tables->samples && sample.composition_ticks >= 0);
     check(count == tables->samples && sample.dts_ticks == tables->last_dts - tables->first_dts);
     check(sample.composition_ticks == (int64_t)tables->last_composition - tables->min_composition);
+    result = ch_mp4_read_moov_audio(data, size, &moov);
+    check((result == 0) == (audio && audio->samples > 0));
+    if (result == 0) {
+        check(moov.samples == audio->samples && ch_aac_same(&moov.audio, &track->audio));
+        for (count = 0; ch_mp4_moov_next(&moov, &sample);)
+            check(++count <= audio->samples && sample.key && sample.composition_ticks == 0);
+        check(count == audio->samples && sample.dts_ticks == audio->last_dts - audio->first_dts);
+    }
     free(data);
 }
 
 static void scan(const uint8_t *data, size_t size)
 {
     struct ch_mp4_scan scan;
-    struct ch_mp4_tables tables = {0};
+    struct ch_mp4_tables tables = {0}, audio = {0};
+    struct ch_mp4_audio_clock clock = {0};
     struct ch_mp4_track track = {0};
     enum ch_mp4_event event;
     size_t steps = 0;
@@ -74,6 +93,16 @@ static void scan(const uint8_t *data, size_t size)
         free(wanted);
         if (event == CH_MP4_FRAGMENT) {
             check(scan.sample_offset + scan.fragment.sample_bytes == scan.good_end);
+            check(!scan.fragment.audio || track.audio.rate > 0);
+        }
+        if (event == CH_MP4_FRAGMENT && scan.fragment.audio) {
+            int64_t ticks = (int64_t)(scan.fragment.dts_ticks & INT64_MAX), last = clock.last, time;
+            bool any = clock.any;
+            if (ch_mp4_audio_place(&clock, &track.audio, ticks, &time)) {
+                check(time >= 0 && (!any || time > last));
+                check(ch_mp4_tables_add(&audio, scan.sample_offset, scan.fragment.sample_bytes, time, 0, false) == 0);
+            }
+        } else if (event == CH_MP4_FRAGMENT) {
             (void)ch_mp4_tables_add(&tables, scan.sample_offset, scan.fragment.sample_bytes,
                                     (int64_t)scan.fragment.dts_ticks, scan.fragment.composition_ticks,
                                     scan.fragment.key);
@@ -84,8 +113,9 @@ static void scan(const uint8_t *data, size_t size)
     else
         check(tables.samples == 0 || track.avcc_bytes > 0);
     if (tables.samples > 0)
-        finish(&tables, &track);
+        finish(&tables, &audio, &track);
     ch_mp4_tables_free(&tables);
+    ch_mp4_tables_free(&audio);
 }
 
 // Records of 14 bytes: step 5, composition 4, offset 5, of which one bit is the key flag.
@@ -105,7 +135,7 @@ static void tabulate(const uint8_t *data, size_t size)
         if (__builtin_add_overflow(dts, step, &dts))
             break;
     }
-    finish(&tables, &track);
+    finish(&tables, NULL, &track);
     ch_mp4_tables_free(&tables);
 }
 

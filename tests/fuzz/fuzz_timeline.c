@@ -1,7 +1,8 @@
-// Any pictures, four bytes each, on one timeline: clocks that run, stop, jump; order counts that mean something or
-// nothing; depths that change; bystanders; flushes. All come out once and in order, decode times rise, no
-// two pictures are shown at one time, and no picture is shown before it is decoded unless one overtakes more
-// pictures than its SPS declares, or the IDR picture before it.
+// Any pictures, four bytes each, on one timeline: clocks that run, stop, jump, or are trusted; order counts that
+// mean something or nothing; depths that change; sound and other bystanders; flushes. All come out once and in
+// order, decode times rise, no two pictures are shown at one time, and no picture is shown before it is decoded
+// unless one overtakes more pictures than its SPS declares, or the IDR picture before it. Sound never goes back, and
+// is near a picture or other sound.
 #include "fuzz.h"
 
 #include <assert.h>
@@ -12,6 +13,7 @@
 #include "stream/timeline.h"
 
 #define MAX_PICTURES 1024
+#define NEAR_TICKS (10050 * 90)
 
 struct run {
     struct ch_timeline timeline;
@@ -24,7 +26,9 @@ struct run {
     uint64_t device_ms;
     int64_t arrival_us;
     unsigned depth;
-    bool started;
+    bool started, heard;
+    uint32_t sound_rate;
+    int64_t sound_time, sound_ticks; // of the last frame
 };
 
 static void check_picture(struct run *run, const struct ch_timeline_picture *out)
@@ -75,6 +79,31 @@ static void step(struct run *run, uint8_t kind, uint8_t value)
     run->arrival_us += arrival[kind / 14 % 8] * 1000 + value % 4;
 }
 
+// From about where the pictures are, or from anywhere.
+static void hear(struct run *run, const uint8_t in[4])
+{
+    static const uint32_t rates[] = {44100, 48000, 44100, 7350, 96000, 44100, 16000, 44100};
+    static const int64_t steps[] = {0, 23, -23, 64, -3000, 9999, -10000, INT64_MAX, INT64_MIN, 12000};
+    uint32_t rate = rates[in[1] >> 5];
+    uint64_t device_ms = run->device_ms + (uint64_t)steps[in[1] % 32 % 10] + in[2];
+    int64_t time = INT64_MIN;
+    bool started = run->timeline.started;
+    if (ch_timeline_sound(&run->timeline, device_ms, rate, in[3] & 1 ? 960 : 1024, &time)) {
+        int64_t ticks = ch_timeline_sound_ticks(time, rate), picture = run->timeline.last_ticks;
+        bool near = ticks >= picture - NEAR_TICKS && ticks <= picture + NEAR_TICKS;
+        assert(started && time > 0 && ticks >= run->sound_ticks);
+        assert(rate != run->sound_rate || time > run->sound_time);
+        assert(near || (run->heard && ticks <= run->sound_ticks + NEAR_TICKS));
+        run->heard = true;
+        run->sound_rate = rate;
+        run->sound_time = time;
+        run->sound_ticks = ticks;
+    } else {
+        assert(time == INT64_MIN);
+    }
+    push(run, &(struct ch_timeline_picture){.bystander = true});
+}
+
 static void one(struct run *run, const uint8_t in[4])
 {
     if (in[0] % 32 == 31) {
@@ -85,6 +114,12 @@ static void one(struct run *run, const uint8_t in[4])
     }
     if (in[0] % 32 == 30) {
         ch_timeline_expect_new_clock(&run->timeline);
+        if (in[1] == 200)
+            ch_timeline_trust_clock(&run->timeline);
+        return;
+    }
+    if (in[0] % 32 == 29) {
+        hear(run, in);
         return;
     }
     if (in[0] % 32 >= 27) {

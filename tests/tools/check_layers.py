@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Checks the shape of the source (docs/architecture.md): who may include whom, which folders are
-pure, and how long functions and files may get.
+pure, how long functions and files may get, and that each test is listed in tests/meson.build.
 
     check_layers.py [ROOT]        one line per fault; exit 1 if there is any
     check_layers.py --self-test   plants each kind of fault in a scratch tree and looks for it
@@ -81,7 +81,15 @@ class Tree:
                 self.check_pure(path)
         for path, text in self.texts.items():
             self.check_lengths(path, text)
+            self.check_listed(path)
         return self.faults
+
+    def check_listed(self, path):
+        """A test that the build does not know is never run."""
+        match = re.fullmatch(r"tests/(?:unit/(test_\w+)|fuzz/(fuzz_\w+))\.c", path)
+        listed = self.root / "tests" / "meson.build"
+        if match and f"'{match[1] or match[2]}'" not in (listed.read_text() if listed.exists() else ""):
+            self.fault(path, 1, "tests/meson.build does not list it, so it does not run")
 
     def check_includes(self, path, includes):
         folder = path.split("/")[0]
@@ -157,6 +165,8 @@ GOOD = {
 }
 CASES = [
     ("the good tree", {}, None),
+    ("a test that is not listed", {"../tests/unit/test_a.c": "int a;\n"}, "does not list it"),
+    ("a helper of tests", {"../tests/unit/maker.h": "int a;\n"}, None),
     ("own folder", {"codec/a.c": '#include "codec/h264.h"\n'}, None),
     ("upward", {"stream/a.c": '#include "app/hub.h"\n'}, "app is above stream"),
     ("upward, blanks and a comment", {"base/a.c": '  #  include  "stream/frame.h" // why\n'}, "stream is above base"),

@@ -188,7 +188,7 @@ static inline struct film *make_tiny_film(int64_t start)
 static inline uint8_t *final_moov(struct film *film, size_t *bytes)
 {
     uint8_t *moov;
-    assert_int_equal(ch_mp4_tables_finish(&film->tables, &film->track, 1234, &moov, bytes), 0);
+    assert_int_equal(ch_mp4_tables_finish(&film->tables, NULL, &film->track, 1234, &moov, bytes), 0);
     return moov;
 }
 

@@ -74,7 +74,7 @@ static inline struct ch_session_summary recover_sound(const struct folder *folde
 
 static inline bool is_picture(const struct ch_record *record)
 {
-    return record->part > 0;
+    return record->part > 0 && !(record->flags & CH_FRAME_AUDIO);
 }
 
 // The pictures on disk are the first ones of `all`, in order, at their own times.
@@ -133,7 +133,8 @@ static inline size_t fragments_before(const struct folder *whole, size_t size)
     struct ch_record records[MAX_RECORDS];
     size_t count = records_of(whole, records, MAX_RECORDS), fragments = 0;
     for (size_t i = 0; i < count; i++)
-        fragments += records[i].part == 1 && records[i].sample_offset + records[i].sample_bytes <= size;
+        fragments += is_picture(&records[i]) && records[i].part == 1 &&
+                     records[i].sample_offset + records[i].sample_bytes <= size;
     return fragments;
 }
 

@@ -30,6 +30,8 @@ struct message {
     uint32_t sequence;
     uint64_t device_ms;
     bool picture;
+    bool sound;    // an AAC frame
+    uint32_t rate; // from this message on there is sound of this rate; 0: as before
 };
 
 struct show {
@@ -208,6 +210,68 @@ static inline struct show *changing_show(void)
         message->size += picture.size;
     }
     return show;
+}
+
+// --- sound ----------------------------------------------------------------------------------------
+
+// AAC-LC, one channel, ISO/IEC 14496-3 1.6.2.1.
+static inline struct ch_aac_config aac_config(uint32_t rate)
+{
+    static const uint32_t rates[] = {96000, 88200, 64000, 48000, 44100, 32000, 24000,
+                                     22050, 16000, 12000, 11025, 8000,  7350};
+    unsigned index = 0;
+    while (rates[index] != rate)
+        index++;
+    const uint8_t config[2] = {(uint8_t)(2 << 3 | index >> 1), (uint8_t)((index & 1) << 7 | 1 << 3)};
+    struct ch_aac_config audio;
+    assert_int_equal(ch_aac_parse(config, sizeof config, &audio), 0);
+    return audio;
+}
+
+// An AAC frame of noise; every third one ends in a zero byte, as an encoder that fills up may do.
+static inline void add_sound(struct show *show, uint64_t device_ms, size_t bytes)
+{
+    assert_true(show->count < MAX_MESSAGES && bytes > 0);
+    unsigned salt = (unsigned)show->count * 77 + 5;
+    struct message *message = &show->messages[show->count++];
+    message->device_ms = device_ms;
+    message->sound = true;
+    message->size = bytes;
+    for (size_t i = 0; i < bytes; i++) {
+        salt = salt * 1103515245u + 12345u;
+        message->data[i] = (uint8_t)(salt >> 16);
+    }
+    message->data[bytes - 1] = show->count % 3 == 0 ? 0 : 0x1C;
+}
+
+// The show with AAC frames between its pictures, which begin `begin_ms` behind the first one and come without a break.
+static inline struct show *with_sound(struct show *show, uint32_t rate, int64_t begin_ms, size_t bytes)
+{
+    struct show *both = calloc(1, sizeof *both);
+    assert_non_null(both);
+    uint64_t first = 0, latest = 0;
+    for (size_t i = 0, sound = 0; i < show->count; i++) {
+        const struct message *message = &show->messages[i];
+        if (message->picture && first == 0)
+            first = latest = message->device_ms;
+        if (message->device_ms > latest)
+            latest = message->device_ms;
+        for (; first > 0 && message->device_ms != first; sound++) {
+            uint64_t at = first + (uint64_t)begin_ms + (sound * 1024 * 1000 + rate / 2) / rate;
+            if (at > latest)
+                break;
+            add_sound(both, at, bytes + sound % 11);
+        }
+        assert_true(both->count < MAX_MESSAGES);
+        both->messages[both->count++] = *message;
+    }
+    both->messages[0].rate = rate;
+    both->pictures = show->pictures;
+    both->sequence = show->sequence;
+    both->device_ms = show->device_ms;
+    both->frame_num = show->frame_num;
+    free(show);
+    return both;
 }
 
 // --- folders --------------------------------------------------------------------------------------
@@ -401,8 +465,27 @@ static inline void tape_batch(struct taping *taping, int64_t now_us)
         ch_frame_unref(batch[--count]);
 }
 
+static inline void tape_sound(struct taping *taping, const struct message *message, size_t number)
+{
+    struct ch_frame *frame = ch_frame_new(message->size);
+    assert_non_null(frame);
+    memcpy(frame->message, message->data, message->size);
+    int64_t arrival = (int64_t)number * 70000;
+    assert_int_equal(ch_stream_append_audio(taping->stream, &frame, message->size, (int64_t)message->device_ms,
+                                            STARTED_US + 1000 + arrival, 1000000 + arrival),
+                     0);
+}
+
 static inline void tape_message(struct taping *taping, const struct message *message, size_t number)
 {
+    if (message->rate > 0) {
+        struct ch_aac_config audio = aac_config(message->rate);
+        ch_stream_set_audio(taping->stream, &audio);
+    }
+    if (message->sound) {
+        tape_sound(taping, message, number);
+        return;
+    }
     struct ch_frame *frame = ch_frame_new(CH_CAMERA_HEADER_BYTES + message->size);
     assert_non_null(frame);
     struct ch_camera_header header = {
@@ -419,8 +502,12 @@ static inline void tape_message(struct taping *taping, const struct message *mes
 // Messages [from, to) in batches of `batch`.
 static inline void tape(struct taping *taping, const struct show *show, size_t from, size_t to, size_t batch)
 {
+    size_t number = 0; // sound comes with the pictures
+    for (size_t i = 0; i < from; i++)
+        number += !show->messages[i].sound;
     for (size_t i = from; i < to; i++) {
-        tape_message(taping, &show->messages[i], i);
+        tape_message(taping, &show->messages[i], number);
+        number += !show->messages[i].sound;
         if ((i + 1) % batch == 0 || i + 1 == to)
             tape_batch(taping, INT64_MAX / 4 + (int64_t)i * 100000); // every second or third batch syncs
     }

@@ -132,6 +132,35 @@ static inline struct ch_frame *receive(const struct buffer *payload, uint64_t de
     return frame;
 }
 
+// What an AudioSpecificConfig says: AAC LC, ISO/IEC 14496-3 1.6.2.1.
+static inline struct ch_aac_config aac_of(uint32_t rate, unsigned channels)
+{
+    static const uint32_t rates[] = {96000, 88200, 64000, 48000, 44100, 32000, 24000,
+                                     22050, 16000, 12000, 11025, 8000,  7350};
+    unsigned index = 0;
+    while (rates[index] != rate)
+        index++;
+    const uint8_t config[2] = {(uint8_t)(2 << 3 | index >> 1), (uint8_t)((index & 1) << 7 | channels << 3)};
+    struct ch_aac_config aac;
+    assert_int_equal(ch_aac_parse(config, sizeof config, &aac), 0);
+    assert_int_equal(aac.rate, rate);
+    assert_int_equal(aac.channels, channels);
+    return aac;
+}
+
+// An AAC frame as it is when it was received; its bytes follow from `noise`.
+static inline struct ch_frame *receive_audio(size_t size, uint32_t noise)
+{
+    struct ch_frame *frame = ch_frame_new(size);
+    assert_non_null(frame);
+    noise = noise * 2654435761u + 1;
+    for (size_t i = 0; i < size; i++) {
+        noise = noise * 1103515245u + 12345u;
+        frame->message[i] = (uint8_t)(noise >> 16);
+    }
+    return frame;
+}
+
 // The Annex B form that the frame gives back.
 static inline struct buffer annexb_of(const struct ch_frame *frame)
 {

@@ -217,7 +217,7 @@ static void test_tables_random(void **state)
         }
         uint8_t *data;
         size_t bytes;
-        assert_int_equal(ch_mp4_tables_finish(&tables, &some_track, 0, &data, &bytes), 0);
+        assert_int_equal(ch_mp4_tables_finish(&tables, NULL, &some_track, 0, &data, &bytes), 0);
         assert_int_equal(ch_get_be32(data), bytes);
         struct ch_mp4_moov moov = read_good_moov(data, bytes);
         for (size_t i = 0; i < count; i++)
@@ -241,7 +241,7 @@ static struct moov_bytes moov_of(const int64_t *dts, const int32_t *compositions
     struct moov_bytes moov;
     for (size_t i = 0; i < count; i++)
         assert_int_equal(ch_mp4_tables_add(&tables, 100 * i, 10, dts[i], compositions[i], i == 0), 0);
-    assert_int_equal(ch_mp4_tables_finish(&tables, &some_track, last_duration, &moov.data, &moov.bytes), 0);
+    assert_int_equal(ch_mp4_tables_finish(&tables, NULL, &some_track, last_duration, &moov.data, &moov.bytes), 0);
     ch_mp4_tables_free(&tables);
     return moov;
 }
@@ -311,7 +311,7 @@ static void test_tables_offsets(void **state)
         assert_int_equal(ch_mp4_tables_add(&tables, UINT32_MAX + large, 1, 0, 0, true), 0);
         assert_int_equal(ch_mp4_tables_add(&tables, 77, 1, 1, 0, false), 0);
         struct moov_bytes moov;
-        assert_int_equal(ch_mp4_tables_finish(&tables, &some_track, 1, &moov.data, &moov.bytes), 0);
+        assert_int_equal(ch_mp4_tables_finish(&tables, NULL, &some_track, 1, &moov.data, &moov.bytes), 0);
         assert_true((find_box(moov.data, moov.bytes, "co64") != NULL) == (large == 1));
         assert_true((find_box(moov.data, moov.bytes, "stco") != NULL) == (large == 0));
         struct ch_mp4_moov read = read_good_moov(moov.data, moov.bytes);
@@ -330,7 +330,7 @@ static void test_tables_refuse(void **state)
     (void)state;
     struct ch_mp4_tables tables = {0};
     struct moov_bytes moov;
-    assert_int_equal(ch_mp4_tables_finish(&tables, &some_track, 1, &moov.data, &moov.bytes), -EINVAL);
+    assert_int_equal(ch_mp4_tables_finish(&tables, NULL, &some_track, 1, &moov.data, &moov.bytes), -EINVAL);
     assert_int_equal(ch_mp4_tables_add(&tables, 0, 1, INT64_MAX, 0, true), -EINVAL);
     assert_int_equal(ch_mp4_tables_add(&tables, 0, 1, INT64_MIN, 0, true), -EINVAL);
     assert_int_equal(ch_mp4_tables_add(&tables, 0, 1, 0, INT32_MIN, true), -EINVAL);
@@ -341,7 +341,7 @@ static void test_tables_refuse(void **state)
     assert_int_equal(ch_mp4_tables_add(&tables, 0, 1, 1000 + INT64_C(0x100000000), 0, true), -EINVAL);
     assert_int_equal(ch_mp4_tables_add(&tables, 0, 1, 1000 + INT64_C(0xFFFFFFFF), 0, true), 0);
     assert_int_equal(tables.samples, 2); // refused ones left no trace
-    assert_int_equal(ch_mp4_tables_finish(&tables, &some_track, 1, &moov.data, &moov.bytes), 0);
+    assert_int_equal(ch_mp4_tables_finish(&tables, NULL, &some_track, 1, &moov.data, &moov.bytes), 0);
     assert_runs(moov, "stts", (uint32_t[]){1, 0xFFFFFFFF, 1, 1}, 2);
     free(moov.data);
     ch_mp4_tables_free(&tables);

@@ -565,6 +565,56 @@ static void test_index_reader(void **state)
     close(fd);
 }
 
+// --- sound ------------------------------------------------------------------------------------------
+
+// Pictures with AAC frames in between: whatever those say of numbers, times and sizes, only their own count and that of
+// the messages differ.
+static void test_sound_counts_alone(void **state)
+{
+    (void)state;
+    struct ch_report with, without;
+    ch_report_init(&with);
+    ch_report_init(&without);
+    for (uint32_t i = 0; i < 50; i++) {
+        struct ch_record picture = {.sequence = 100 + i + (i > 30 ? 2 : 0),
+                                    .flags = (uint16_t)(CH_FRAME_PICTURE | (i % 10 == 0 ? CH_FRAME_KEY : 0)),
+                                    .part = 1,
+                                    .device_ms = 5000 + i * 40,
+                                    .arrival_us = 1000000 + i * INT64_C(40000),
+                                    .pts_ticks = (int64_t)i * 3600,
+                                    .sample_bytes = 10,
+                                    .payload_bytes = 10},
+                         again = picture;
+        struct ch_record sound = {.sequence = i * 7919,
+                                  .flags = (uint16_t)(CH_FRAME_AUDIO | (i % 4 == 0 ? CH_FRAME_REBUILT : 0)),
+                                  .part = i % 5 != 0,
+                                  .device_ms = i * UINT64_C(1000000),
+                                  .arrival_us = -5,
+                                  .pts_ticks = (int64_t)i * 9000000 - 5,
+                                  .sample_bytes = 99};
+        struct ch_record before = sound;
+        ch_report_add(&with, &picture);
+        ch_report_add(&with, &sound);
+        assert_memory_equal(&sound, &before, sizeof sound);
+        ch_report_add(&without, &again);
+    }
+    assert_int_equal(with.audio_frames, 40);
+    assert_int_equal(with.messages, 100);
+    json_t *a = json_object(), *b = json_object();
+    assert_int_equal(ch_report_to_json(&with, a), 0);
+    assert_int_equal(ch_report_to_json(&without, b), 0);
+    json_t *counts = json_object_get(b, "counts");
+    assert_int_equal(json_integer_value(json_object_get(counts, "audio_frames")), 0);
+    json_object_set_new(counts, "audio_frames", json_integer(40));
+    json_object_set_new(counts, "messages", json_integer(100));
+    assert_true(json_equal(a, b));
+    assert_int_equal(ch_report_duration_ticks(&with), 50 * 3600);
+    json_decref(a);
+    json_decref(b);
+    ch_report_deinit(&with);
+    ch_report_deinit(&without);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -588,6 +638,7 @@ int main(void)
         cmocka_unit_test(test_index_layout),
         cmocka_unit_test(test_index_header),
         cmocka_unit_test(test_index_reader),
+        cmocka_unit_test(test_sound_counts_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

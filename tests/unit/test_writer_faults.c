@@ -245,19 +245,29 @@ static struct show *the_show(void)
     return show;
 }
 
+// Bytes of the messages that stream.h264 has.
+static size_t bytes_of(const struct show *show)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < show->count; i++)
+        bytes += show->messages[i].sound ? 0 : show->messages[i].size;
+    return bytes;
+}
+
 static void run(enum call call)
 {
-    struct show *show = the_show();
+    struct show *show = the_show(), *loud = with_sound(the_show(), 8000, 0, 30);
     struct album *album = make_album(24, 30);
-    size_t bytes = 0, jpeg_bytes = 0;
-    for (size_t i = 0; i < show->count; i++)
-        bytes += show->messages[i].size;
+    size_t bytes = bytes_of(show), jpeg_bytes = 0;
     for (size_t i = 0; i < album->count; i++)
         jpeg_bytes += album->pictures[i].size;
     sweep_all(&(struct material){.show = show, .h264 = true, .bytes = bytes}, call);
     sweep_all(&(struct material){.show = show, .h264 = false, .bytes = bytes}, call);
+    sweep_all(&(struct material){.show = loud, .h264 = true, .bytes = bytes_of(loud)}, call);
+    sweep_all(&(struct material){.show = loud, .h264 = false, .bytes = bytes_of(loud)}, call);
     sweep_all(&(struct material){.album = album, .bytes = jpeg_bytes}, call);
     free_album(album);
+    free(loud);
     free(show);
 }
 
@@ -333,6 +343,19 @@ static void test_recovery_under_faults(void **state)
     file_of(&cut, "stream.h264")->size -= 300;
     file_of(&cut, "frames.idx")->size -= 100;
     sweep_recovery(&cut, 26);
+    free_folder(&cut);
+    free(show);
+    show = with_sound(the_show(), 8000, 0, 30);
+    record_show(&place, show, true, &cut, NULL);
+    struct ch_record records[MAX_RECORDS]; // the newest AAC frame but one is spoilt, too
+    size_t at = records_of(&cut, records, MAX_RECORDS);
+    for (int sounds = 0; sounds < 2; sounds += (records[at].flags & CH_FRAME_AUDIO) != 0)
+        at--;
+    assert_int_equal(records[at].part, 2);
+    file_of(&cut, "stream_2.mp4")->data[records[at].sample_offset] ^= 1;
+    file_of(&cut, "stream.h264")->size -= 300;
+    file_of(&cut, "frames.idx")->size -= 100;
+    sweep_recovery(&cut, 28);
     free_folder(&cut);
     record_album(album, &cut, NULL);
     file_of(&cut, "stream.mjpeg")->size -= 100;

@@ -29,6 +29,10 @@ struct source {
     int64_t delay_us;   // of its messages, by the wall clock; 0 is as good as any
     size_t slice_bytes; // of a picture
     uint32_t jpeg_width;
+    uint32_t audio_rate; // 0: no sound
+    int64_t audio_ms;    // where its sound began
+    int64_t audio_count; // frames since then
+    bool clock_moves;    // so viewers may be told of it
     // All that was published, by a cursor that loses nothing.
     struct ch_cursor cursor;
     struct ch_frame **frames;
@@ -149,6 +153,49 @@ static inline void send_gop(struct source *source, unsigned pictures)
 {
     for (unsigned i = 0; i < pictures; i++)
         send_picture(source, i == 0);
+}
+
+// From the next key frame on. 0: none.
+static inline void set_audio(struct source *source, uint32_t rate)
+{
+    struct ch_aac_config audio = aac_of(rate ? rate : 44100, 2);
+    ch_stream_set_audio(source->stream, rate ? &audio : NULL);
+    source->audio_rate = rate;
+    source->audio_count = 0;
+    source->audio_ms = (int64_t)source->device_ms;
+}
+
+// The sound that there is up to the newest picture's time. The number of frames that the stream took.
+static inline unsigned send_sound(struct source *source)
+{
+    unsigned taken = 0;
+    int64_t now = (int64_t)source->device_ms;
+    for (; source->audio_rate > 0; source->audio_count++) {
+        int64_t stamp = source->audio_ms + source->audio_count * 1024000 / source->audio_rate;
+        if (stamp > now)
+            break;
+        if (stamp < now - 500) { // the clock has jumped, or the sound was off
+            source->audio_ms = now;
+            source->audio_count = 0;
+            stamp = now;
+        }
+        size_t size = 20 + dice(&(uint32_t){(uint32_t)source->audio_count}, 200);
+        struct ch_frame *frame = receive_audio(size, (uint32_t)stamp);
+        int rc =
+            ch_stream_append_audio(source->stream, &frame, size, stamp, WALL_US + stamp * 1000, source->arrival_us);
+        assert_true(rc == 0 || rc == -EAGAIN);
+        taken += rc == 0;
+    }
+    return taken;
+}
+
+// Pictures with the sound between them.
+static inline void send_sounding_gop(struct source *source, unsigned pictures)
+{
+    for (unsigned i = 0; i < pictures; i++) {
+        send_picture(source, i == 0);
+        send_sound(source);
+    }
 }
 
 // --- the peer ---
@@ -405,10 +452,29 @@ static inline bool next_part(const struct buffer *out, size_t *at, struct item *
     return true;
 }
 
+// Of a stream of FLV: its header, or one tag with the size behind it.
+static inline bool next_tag(const struct buffer *out, size_t *at, struct item *item)
+{
+    size_t left = out->size - *at, size = 13;
+    if (*at > 0) {
+        if (left < 11)
+            return false;
+        const uint8_t *tag = out->data + *at;
+        size = 11 + ((size_t)tag[1] << 16 | (size_t)tag[2] << 8 | tag[3]) + 4;
+    }
+    if (left < size)
+        return false;
+    *item = (struct item){.opcode = CH_WS_BINARY, .data = out->data + *at, .size = size};
+    *at += size;
+    return true;
+}
+
 static inline bool next_item(enum ch_viewer_format format, const struct buffer *out, size_t *at, struct item *item)
 {
     if (format == CH_VIEW_HTTP_MP4)
         return next_boxes(out, at, item);
+    if (format == CH_VIEW_HTTP_FLV)
+        return next_tag(out, at, item);
     return format == CH_VIEW_HTTP_JPEG ? next_part(out, at, item) : next_message(out, at, item);
 }
 
@@ -430,7 +496,7 @@ static inline size_t find_box(const uint8_t *data, size_t size, const char *type
 }
 
 struct fragment {
-    uint32_t sequence;
+    uint32_t sequence, track, duration;
     int64_t dts, composition;
     bool key;
     const uint8_t *sample;
@@ -446,6 +512,8 @@ static inline struct fragment read_fragment(const struct item *item)
     find_box(moof, moof_bytes, "mfhd", &box);
     out.sequence = ch_get_be32(box + 4);
     size_t traf_bytes = find_box(moof, moof_bytes, "traf", &traf);
+    find_box(traf, traf_bytes, "tfhd", &box);
+    out.track = ch_get_be32(box + 4);
     find_box(traf, traf_bytes, "tfdt", &box);
     assert_int_equal(box[0], 1);
     out.dts = (int64_t)ch_get_be64(box + 4);
@@ -459,6 +527,7 @@ static inline struct fragment read_fragment(const struct item *item)
     field += 4;
     assert_int_equal(flags & 4, 0);
     assert_true((flags & 0xF00) == 0xF00);
+    out.duration = ch_get_be32(field);
     out.sample_bytes = ch_get_be32(field + 4);
     out.key = !(ch_get_be32(field + 8) & 0x10000); // sample_is_non_sync_sample
     out.composition = (int32_t)ch_get_be32(field + 12);
