@@ -102,6 +102,6 @@ export function openHelp() {
     [t('hub.ffmpeg'), t(status.ffmpeg ? 'yes' : 'hub.ffmpeg.no')]] : [];
   const dialog = openDialog(t('settings'), {}, h('div', { class: 'fields' }, language, theme),
     h('dl', { class: 'facts' }, facts.map(([key, value]) => [h('dt', null, key), h('dd', null, value)])),
-    h('h3', null, t('keys')), h('dl', { class: 'facts keys' }, ['Esc', 'F', '␣', ',', '.', '← →'].map((key, at) =>
+    h('h3', null, t('keys')), h('dl', { class: 'facts keys' }, ['Esc', 'F', 'M', '␣', ',', '.', '← →'].map((key, at) =>
       [h('dt', null, h('kbd', null, key)), h('dd', null, t(`keys.${at}`))])));
 }

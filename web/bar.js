@@ -31,15 +31,17 @@ export function describeRecording() {
 
 export function describeAlive() {
   const all = hub.list(), lost = all.filter(camera => camera.state === 'lost');
-  const silent = all.filter(camera => hub.isSilent(camera)), bad = [...lost, ...silent];
+  const silent = all.filter(camera => hub.isSilent(camera) && !hub.isFailing(camera));
+  const failing = all.filter(camera => hub.isFailing(camera)), bad = [...lost, ...failing, ...silent];
   const names = bad.map(camera => camera.name).join(', ');
   if (!all.length)
     return ['calm', 'ready', t('bar.none'), t('bar.none.rest')];
   const count = t('bar.of', { n: all.length - bad.length, all: all.length });
   const words = [t('bar.alive'), lost.length && t('bar.lost', { n: lost.length }),
-    silent.length && t('bar.silent', { n: silent.length })]
+    failing.length && t('bar.failing', { n: failing.length }), silent.length && t('bar.silent', { n: silent.length })]
     .filter(Boolean).join(t('comma'));
-  const [level, shape] = lost.length ? ['bad', 'lost'] : silent.length ? ['warning', 'warning'] : ['good', 'alive'];
+  const [level, shape] = lost.length ? ['bad', 'lost'] : failing.some(({ source }) => source.state === 'given_up')
+    ? ['bad', 'warning'] : bad.length ? ['warning', 'warning'] : ['good', 'alive'];
   return [level, shape, count, words, names];
 }
 

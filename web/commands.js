@@ -33,7 +33,13 @@ function used(name) {
 
 function kindsOf(names) {
   const cameras = names ? names.map(name => hub.cameras.get(name)).filter(Boolean) : hub.connected();
-  return new Set(cameras.length ? cameras.map(camera => camera.kind) : ['h264']);
+  // Sources send as they are configured: all that can be said to them is that they are to be recorded.
+  return new Set(cameras.length ? cameras.filter(camera => !camera.source).map(camera => camera.kind) : ['h264']);
+}
+
+// Whether these cameras are sources, all of them.
+export function onlySources(names) {
+  return names.length > 0 && names.every(name => hub.cameras.get(name)?.source);
 }
 
 // What Start sends, in short words.
@@ -143,13 +149,17 @@ function form(title, names, label, act, { extra = [], kind = '' } = {}) {
     if (blamed) {
       blamed.refuse(error.message);
     }
-  } }, h('h3', null, title), h('div', { class: 'fields' }, fields.map(field => field.element)),
+  } }, h('h3', null, title), h('div', { class: 'fields', hidden: !fields.length }, fields.map(field => field.element)),
     h('div', { class: 'row' }, h('button', { type: 'submit', class: kind }, label), extra));
   return element;
 }
 
 // All commands for the cameras that target() names. The kinds of camera decide which values there are.
 export function commandForms(target) {
+  const sources = onlySources(target() ?? hub.connected().map(({ name }) => name));
+  if (sources)
+    return [form(t('recording'), [], t('record'), () => start(target()), { kind: 'primary',
+      extra: [button(t('record.stop'), () => stop(target()), { shape: 'stop' })] })];
   const kinds = kindsOf(target()), names = CAPTURE.filter(name => kinds.has(FIELDS[name].kind));
   return [
     form(t('capture'), names, t('start'), () => start(target()),

@@ -1,7 +1,7 @@
 // The dock: Start all and Stop all, always at the same place and acting at once; beside them the values that Start
 // sends, and what can be done with the cameras that are selected. What came of a command is said here in words.
 import { openDialog } from './ask.js';
-import { commandForms, start, startSummary, stop } from './commands.js';
+import { commandForms, onlySources, start, startSummary, stop } from './commands.js';
 import { button, h, say } from './dom.js';
 import { hub } from './hub.js';
 import { t } from './i18n.js';
@@ -22,9 +22,10 @@ export function makeDock(signal) {
   const summary = h('small');
   values.lastChild.append(h('b', null, t('commands')), summary);
   const notice = h('output', { class: 'notice' });
+  const begin = button('', () => start(chosen())), end = button('', () => stop(chosen()));
   const count = h('strong'), chosen = () => [...hub.selected];
   const selection = h('div', { class: 'selection', role: 'group', 'aria-label': t('selection') }, count,
-    button(t('start'), () => start(chosen())), button(t('stop'), () => stop(chosen())),
+    begin, end,
     button(t('commands.more'), () => openCommands(chosen())),
     button(t('selection.clear'), () => hub.clearSelection(), { shape: 'close', bare: true, class: 'quiet' }));
   document.getElementById('dock').replaceChildren(startAll, stopAll, values, notice, selection);
@@ -35,6 +36,9 @@ export function makeDock(signal) {
     startAll.disabled = stopAll.disabled = n === 0;
     say(summary, startSummary());
     selection.hidden = hub.selected.size === 0;
+    const sources = onlySources(chosen());
+    say(begin.lastChild, t(sources ? 'record' : 'start'));
+    say(end.lastChild, t(sources ? 'record.stop' : 'stop'));
     say(count, t('selected', { n: hub.selected.size }));
   }
 

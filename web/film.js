@@ -4,7 +4,7 @@
 // Another file, and a longer state of the same one, is opened in a <video> of its own behind the present one, which
 // it replaces when it has a picture: what is seen never goes dark. What comes next is opened shortly before the end.
 import { recordingFile } from './api.js';
-import { button, h, isTyping, say, setIcon } from './dom.js';
+import { button, h, icon, isTyping, say, setIcon } from './dom.js';
 import { captureTime, Frames, SHIFTED, TICKS } from './frames.js';
 import { hub } from './hub.js';
 import { clock, day, span, t } from './i18n.js';
@@ -14,6 +14,8 @@ import { findMarks, TimeBar } from './timebar.js';
 const JUMP_S = 5, EDGE_S = 0.5, SOON_S = 4, PATIENCE_MS = 400;
 // A file that grows promises that its last picture is shown for 1 s; what was recorded since is newer than that.
 const PROMISE_S = 1.2, LATE_S = 0.05, AHEAD_S = 0.3;
+
+let heard = false; // the sound of recordings is on, as long as the page stays open
 
 export class Film {
   #recording;
@@ -45,7 +47,7 @@ export class Film {
         button(t('film.back'), () => this.step(-1), { shape: 'previous', bare: true, 'aria-keyshortcuts': ',' }),
           this.#play,
         button(t('film.forth'), () => this.step(1), { shape: 'next', bare: true, 'aria-keyshortcuts': '.' }),
-        this.#position, this.#taken, this.#speed(),
+        this.#position, this.#taken, this.#sound, this.#speed(),
         button(t('full'), () => toggleFull(this.element), { shape: 'full', bare: true, class: 'quiet' })));
     this.update({ recording, files, report });
     this.#listen(signal);
@@ -54,9 +56,29 @@ export class Film {
 
   #play;
   #signal;
+  #sound = h('button', { type: 'button', hidden: true, class: 'sound', title: t('sound.key'), 'aria-keyshortcuts': 'm',
+    onclick: () => this.#hear(!heard) }, icon('sound-off'), h('span'));
 
   #make() {
-    return h('video', { class: 'media', muted: true, playsInline: true, preload: 'auto', tabindex: -1 });
+    return h('video', { class: 'media', muted: !heard, playsInline: true, preload: 'auto', tabindex: -1 });
+  }
+
+  // A report tells of sound when it is finished; before that, the browser does once it has decoded some.
+  #drawSound() {
+    const [shape, words] = this.#sound.children;
+    if (this.#report?.audio || this.video.webkitAudioDecodedByteCount > 0 || this.video.mozHasAudio)
+      this.#sound.hidden = false;
+    this.#sound.setAttribute('aria-pressed', String(heard));
+    setIcon(shape, heard ? 'sound-on' : 'sound-off');
+    say(words, t(heard ? 'sound.on' : 'sound.off'));
+  }
+
+  #hear(on) {
+    if (this.#sound.hidden)
+      return;
+    heard = on;
+    this.video.muted = !heard;
+    this.#drawSound();
   }
 
   #speed() {
@@ -195,6 +217,8 @@ export class Film {
     this.#next = null;
     [this.video, this.#part, this.#base, this.#lead] = [video, part, base, lead];
     this.#say(video.error ? t('film.error', { reason: video.error.message }) : '');
+    video.muted = !heard;
+    old.muted = true;
     old.before(video); // under it
     const leave = () => {
       old.remove();
@@ -360,6 +384,7 @@ export class Film {
     const { video } = this, position = this.now, text = span(position, 3);
     say(this.#position, `${text} / ${span(this.length)}`);
     this.#bar.show(position, text);
+    this.#drawSound();
     setIcon(this.#play.firstChild, video.paused ? 'play' : 'pause');
     this.#play.title = t(video.paused ? 'film.play' : 'film.pause');
     this.#play.setAttribute('aria-label', this.#play.title);
@@ -385,7 +410,7 @@ export class Film {
       return;
     const onButton = event.target.closest('button, a, summary');
     const act = { ',': () => this.step(-1), '.': () => this.step(1), ' ': onButton ? null : () => this.toggle(),
-      f: () => toggleFull(this.element), ArrowLeft: () => this.seek(this.now - JUMP_S),
+      f: () => toggleFull(this.element), m: () => this.#hear(!heard), ArrowLeft: () => this.seek(this.now - JUMP_S),
       ArrowRight: () => this.seek(this.now + JUMP_S) }[event.key];
     if (!act)
       return;

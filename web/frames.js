@@ -2,7 +2,8 @@
 // by binary search over decode times, never the whole. Where a session has several index files they count as one.
 import { recordingFile } from './api.js';
 
-const RECORD = 64, BLOCK = 256, KEPT = 48, REORDER = 20;
+const RECORD = 64, BLOCK = 256, KEPT = 48;
+const REORDER = 20; // pictures by which the order of showing may differ from that of the records
 export const TICKS = 90000;
 export const SHIFTED = 16, REBUILT = 512;
 const PICTURE = 2, JPEG = 1024;
@@ -101,12 +102,10 @@ export class Frames {
     const near = await this.#search(record => record.dts > ticks) ?? await this.#shownFrom(this.count - 1, -1);
     if (!near)
       return null;
-    const around = [];
-    for (let n = Math.max(0, near.n - REORDER); n < Math.min(this.count, near.n + REORDER); n++) {
-      const record = await this.record(n);
-      if (record && isShown(record))
-        around.push(record);
-    }
+    const around = [near.record];
+    for (const step of [-1, 1]) // of the pictures: any number of records of sound may lie between two
+      for (let found = near, left = REORDER; left > 0 && (found = await this.#shownFrom(found.n + step, step)); left--)
+        around.push(found.record);
     around.sort((a, b) => a.pts - b.pts);
     let at = around.findLastIndex(record => record.pts <= ticks + TICKS / 1000);
     at = Math.max(0, at);

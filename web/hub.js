@@ -6,6 +6,10 @@ import { api, Events, measureOffset } from './api.js';
 import { Emitter } from './dom.js';
 
 const LOG_LINES = 2000, ANSWERS = 50, MEASURE_MS = 600000, SILENT_S = 3;
+// Of a source or an output: it should run, and does not.
+export const fails = ({ state }) => state === 'waiting' || state === 'given_up';
+// Of a source: only somebody new makes the hub try it again.
+export const isOver = ({ state }) => state === 'given_up' || state === 'ended';
 const byName = new Intl.Collator('en', { numeric: true }).compare;
 
 class Hub extends Emitter {
@@ -56,6 +60,10 @@ class Hub extends Emitter {
     return (state === 'recording' || state === 'capturing') && figures.age > SILENT_S;
   }
 
+  isFailing({ source }) {
+    return Boolean(source) && fails(source);
+  }
+
   select(name, on) {
     on ? this.selected.add(name) : this.selected.delete(name);
     this.emit('selection');
@@ -92,14 +100,13 @@ class Hub extends Emitter {
   #take(message) {
     switch (message.type) {
       case 'cameras':
+        message.cameras.forEach(camera => this.#prepare(camera));
         this.cameras = new Map(message.cameras.map(camera => [camera.name, camera]));
-        for (const camera of message.cameras)
-          this.#seedAnswer(camera);
         return this.#rosterChanged();
       case 'camera': {
         const { camera } = message, known = this.cameras.has(camera.name);
+        this.#prepare(camera);
         this.cameras.set(camera.name, camera);
-        this.#seedAnswer(camera);
         return known ? this.emit('camera', camera) : this.#rosterChanged();
       }
       case 'camera_removed':
@@ -133,7 +140,13 @@ class Hub extends Emitter {
     this.emit('selection');
   }
 
-  #seedAnswer({ name, answer }) {
+  // `at`: when the hub said so, by this clock. Once nobody looks any more, a source that was over is merely stopped
+  // for the hub; that it was over is what those want to know who looked until then.
+  #prepare(camera) {
+    const { name, answer, source } = camera, before = this.cameras.get(name)?.source;
+    camera.at = Date.now();
+    if (source?.state === 'stopped' && before && isOver(before))
+      Object.assign(source, { state: before.state, since: before.since });
     if (answer && !this.answers.has(name))
       this.answers.set(name, [{ ...answer, time: Date.parse(answer.time) }]);
   }

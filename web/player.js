@@ -4,6 +4,7 @@
 //   const player = new LivePlayer({ url, media: video, clockOffset: () => ms }); // the hub's clock minus this one's
 //   const end = player.on('state', (state, detail) => ...);
 //   player.start(); player.stop(); // as often as wanted
+//   player.sound = true; // false at first. Browsers want the user to have clicked or typed before
 //
 // Events:
 //   state    'connecting', 'waiting' (connected, no picture yet), 'playing', 'stalled' (no new picture shown for 2 s),
@@ -13,12 +14,22 @@
 //            the one shown; pictures the hub left out for this viewer and pictures shown, since start()
 //   size     { width, height } of the picture
 //   trouble  a sentence for a log: the browser's decoder or buffer gave up, and the player begins anew
+//   sound    'none' (the stream has none), 'off', 'on', 'silent' (on, but none comes for 2 s), 'refused' (by the
+//            browser: it wants a click first), 'unplayable' (by this browser), 'failed' (given up, so that the
+//            picture goes on)
 //
 // Every picture has a time on the camera's timeline, and the player knows when each arrived. From that it keeps the
 // place at which the video should be now (Clock): as near to the newest picture as network jitter and decoding allow.
 // Small deviations are made up by the playback rate, large ones by a jump. The newest picture is known from the
 // fragments, never from `buffered`: the duration written there is a promise up to 1 s ahead of the truth.
-import { LiveView, quantile } from './live_socket.js';
+//
+// Without sound, the browser gets the pictures only, whatever the stream holds: nothing about its sound can disturb
+// them. With sound there is one SourceBuffer for both tracks, the sound is made whole (sound_track.js), and the video
+// lags as far as the sound needs it. If it stands still nevertheless, the player goes on without sound.
+import { join, readFragments, readTracks, withoutTrack } from './boxes.js';
+import { Clock, SETTLING_MS } from './live_clock.js';
+import { LiveView } from './live_socket.js';
+import { SoundTrack } from './sound_track.js';
 
 const FAR_S = 0.3; // from here on a jump, not a faster pace
 const AHEAD_S = 1.5; // in front of where it should be: pictures are shown as they come, so there is less haste
@@ -31,189 +42,20 @@ const APPEND_BYTES = 4 << 20, QUEUE_BYTES = 16 << 20, QUEUE_MAX_BYTES = 96 << 20
 const BLIND_MS = 4000; // pictures come and none is shown: begin anew
 const SAME_TIMELINE_S = 0.5;
 const UNPLAYABLE_PAUSE_MS = 10000;
-
-// --- boxes of ISO/IEC 14496-12 ---------------------------------------------------------------------------------
-
-// The boxes inside [begin, end) of a DataView: { type, begin, end } of their contents.
-function* boxes(view, begin, end) {
-  while (begin + 8 <= end) {
-    let size = view.getUint32(begin), head = 8;
-    if (size === 1) {
-      size = Number(view.getBigUint64(begin + 8));
-      head = 16;
-    } else if (size === 0) {
-      size = end - begin;
-    }
-    if (size < head || begin + size > end)
-      throw new RangeError('a box that does not fit');
-    yield { type: view.getUint32(begin + 4), begin: begin + head, end: begin + size };
-    begin += size;
-  }
-}
-
-const [MOOV, TRAK, EDTS, ELST, MOOF, TRAF, TFHD, TFDT, TRUN] =
-  ['moov', 'trak', 'edts', 'elst', 'moof', 'traf', 'tfhd', 'tfdt', 'trun']
-    .map(name => [...name].reduce((value, letter) => value * 256 + letter.charCodeAt(0), 0));
-
-function* descend(view, box, [type, ...rest]) {
-  for (const inner of boxes(view, box.begin, box.end))
-    if (inner.type === type)
-      yield* rest.length ? descend(view, inner, rest) : [inner];
-}
-
-const whole = view => ({ begin: 0, end: view.byteLength });
-
-// The composition time that an init segment's edit list maps to 0, in ticks (8.6.6).
-function mediaTime(data) {
-  const view = new DataView(data);
-  for (const { begin } of descend(view, whole(view), [MOOV, TRAK, EDTS, ELST])) {
-    const time = view.getUint8(begin) === 1 ? Number(view.getBigInt64(begin + 16)) : view.getInt32(begin + 12);
-    return Math.max(0, time);
-  }
-  return 0;
-}
-
-const NOT_SYNC = 0x10000; // of sample flags, 8.8.3.1
-
-// The samples of one trun (8.8.8); `defaults` from tfhd. Durations of pictures become `promise`: see PROMISE_S.
-function* runSamples(view, begin, dts, defaults, promise) {
-  const flags = view.getUint32(begin) & 0xFFFFFF;
-  let at = begin + 8;
-  const next = has => flags & has ? (at += 4, view.getUint32(at - 4)) : undefined;
-  next(1); // data offset
-  const firstFlags = next(4);
-  for (let n = 0, count = view.getUint32(begin + 4); n < count; n++) {
-    if (flags & 0x100 && n === count - 1)
-      view.setUint32(at, promise);
-    const duration = next(0x100) ?? defaults.duration;
-    next(0x200); // size
-    const sampleFlags = next(0x400) ?? (n === 0 && firstFlags !== undefined ? firstFlags : defaults.flags);
-    const composition = (next(0x800) ?? 0) | 0;
-    yield { dts, pts: dts + composition, key: !(sampleFlags & NOT_SYNC) };
-    dts += duration;
-  }
-}
-
-function fragmentDefaults(view, { begin }) {
-  const flags = view.getUint32(begin) & 0xFFFFFF;
-  let at = begin + 8;
-  const next = has => flags & has ? (at += 4, view.getUint32(at - 4)) : 0;
-  if (flags & 1)
-    at += 8;
-  next(2);
-  const duration = next(8);
-  next(0x10);
-  return { duration, flags: next(0x20) };
-}
-
-// [{ dts, pts, key }], in ticks, of the pictures in a message, whose last one's duration becomes `promise`.
-function pictures(data, promise) {
-  const view = new DataView(data), found = [];
-  for (const traf of descend(view, whole(view), [MOOF, TRAF])) {
-    let defaults = { duration: 0, flags: 0 }, dts = 0;
-    for (const { type, begin } of boxes(view, traf.begin, traf.end)) {
-      if (type === TFHD)
-        defaults = fragmentDefaults(view, { begin });
-      else if (type === TFDT)
-        dts = view.getUint8(begin) === 1 ? Number(view.getBigUint64(begin + 4)) : view.getUint32(begin + 4);
-      else if (type === TRUN)
-        found.push(...runSamples(view, begin, dts, defaults, promise));
-    }
-  }
-  return found;
-}
-
-// --- where the video should be -----------------------------------------------------------------------------------
-
-const WINDOW_MS = 10000, WINDOW_COUNT = 600;
-const SETTLING_MS = 500; // after a start the hub's backlog comes in one go
-const JITTER_LIMIT_MS = 250; // what is later than that is an interruption and not jitter
-const REBASE_MS = 1000; // an interruption that lasts so long is how things are now
-const SPARE_MS = 20; // from arrival to display, without decoding
-const DECODE_LIMIT_MS = 200;
-// Pictures that the browser decoded but did not show were too late: lag more, by so many ms for each quarter of a
-// second in which all are; and less again when none was for a while.
-const MORE_SPARE_MS = 40, MAX_SPARE_MS = 120, LESS_SPARE_MS = 2, CALM_MS = 5000;
-
-// Transit is arrival minus time of capture, ms, from an unknown origin. A picture can be shown in time if the video
-// lags by its transit and the time to decode it; the lag aimed at lets all but a few of the last 10 s be in time.
-class Clock {
-  #samples = []; // { at, transit }
-  #least = Infinity;
-  #quantile = 0;
-  #settledAt = 0;
-  #lateSince = 0; // 0: not late
-  #decode = []; // ms, of the last pictures
-  #sorted = 0;
-  #spare = SPARE_MS;
-  #missedAt = 0;
-
-  // The connection is new: what comes first is old.
-  settle(now) {
-    this.#settledAt = now + SETTLING_MS;
-  }
-
-  reset() {
-    this.#samples = [];
-    this.#least = Infinity;
-    this.#lateSince = 0;
-  }
-
-  arrived(pts, now) {
-    const transit = now - pts * 1000, late = transit - this.#least;
-    if (late < -JITTER_LIMIT_MS || (late < 0 && now < this.#settledAt))
-      this.reset(); // all before was backlog, or the timeline was moved
-    else if (late > JITTER_LIMIT_MS)
-      this.#lateSince ||= now;
-    else if (late <= Math.max(this.#quantile - this.#least, 20))
-      this.#lateSince = 0;
-    if (this.#lateSince && now - this.#lateSince > REBASE_MS)
-      this.reset();
-    const backlog = now < this.#settledAt && transit > this.#quantile && this.#samples.length > 0;
-    if (this.#lateSince || backlog)
-      return;
-    this.#samples.push({ at: now, transit });
-    this.#least = Math.min(this.#least, transit);
-    if (this.#samples.length < 30 || now - this.#sorted > 250 || transit > this.#quantile)
-      this.#sort(now);
-  }
-
-  decoded(seconds) {
-    this.#decode.push(seconds * 1000);
-    if (this.#decode.length > 32)
-      this.#decode.shift();
-  }
-
-  // A share of the pictures of the last quarter of a second was decoded and not shown.
-  missed(share, now) {
-    if (share > 0.05) {
-      this.#missedAt = now;
-      this.#spare = Math.min(this.#spare + MORE_SPARE_MS * share, MAX_SPARE_MS);
-    } else if (now - this.#missedAt > CALM_MS) {
-      this.#spare = Math.max(this.#spare - LESS_SPARE_MS, SPARE_MS);
-    }
-  }
-
-  #sort(now) {
-    this.#sorted = now;
-    if (this.#samples.length > WINDOW_COUNT || now - this.#samples[0].at > WINDOW_MS + 1000)
-      this.#samples = this.#samples.filter(({ at }) => now - at <= WINDOW_MS).slice(-WINDOW_COUNT);
-    const transits = this.#samples.map(({ transit }) => transit);
-    this.#least = quantile(transits, 0);
-    this.#quantile = quantile(transits, 0.98);
-  }
-
-  // Seconds on the camera's timeline.
-  position(now) {
-    const decode = Math.min(quantile(this.#decode, 0.9) ?? 0, DECODE_LIMIT_MS);
-    return (now - this.#quantile - decode - this.#spare) / 1000;
-  }
-}
+// With sound. Browsers want so much of it in front of the place that is played; a change of pace is heard, so smaller
+// deviations are left alone; and sound that is later than that behind the pictures is not waited for.
+const SOUND_LEAD_S = 0.25, MAX_SOUND_LEAD_S = 0.7, MORE_LEAD_S = 0.1;
+const SOUND_FAR_S = 0.8, SOUND_NEAR_S = 0.08, SOUND_PACE = 0.04, SOUND_WAIT_S = 2;
+const SOUND_ON_ITS_WAY_S = 0.1; // the end of it may not be in the buffer yet
+const QUIET_MS = 500, QUIET_S = 0.5; // none came for so long: fill further ahead
+const SILENT_MS = 2000; // none came for so long: that is told
+const STUCK_MS = 2000; // the video stands still though pictures come: no longer with sound
+const SOUND_TRUST_MS = 30000; // a second failure inside of this, and it goes on without
 
 // --- the source buffer ---------------------------------------------------------------------------------------------
 
-// What goes into the <video>, in order. Items: { mime, data } an init segment; { data, key, pts } a message;
-// { remove: [begin, end] } seconds; { clear: true } everything.
+// What goes into the <video>, in order. Items: { mime, data } an init segment; { data, key } pictures; { data, sound }
+// sound; { remove: [begin, end] } seconds; { clear: true } everything.
 class Feed {
   #media;
   #source;
@@ -225,9 +67,11 @@ class Feed {
   #retried = false;
   #handlers;
 
-  constructor(media, handlers) { // handlers: appended(), failed(reason)
+  // `sound` tells its sound from that of another feed, '' without any. handlers: appended(), failed(reason), overflow()
+  constructor(media, sound, handlers) {
     const Source = self.ManagedMediaSource ?? self.MediaSource;
     this.#media = media;
+    this.sound = sound;
     this.#handlers = handlers;
     this.#source = new Source();
     this.#source.onsourceopen = () => this.#pump();
@@ -268,7 +112,7 @@ class Feed {
 
   put(item) {
     if (item.key && (!this.#buffer || this.#bytes > QUEUE_BYTES))
-      this.#skipQueue();
+      this.#skipQueue(true);
     this.#queue.push(item);
     this.#bytes += item.data?.byteLength ?? 0;
     if (this.#bytes > QUEUE_MAX_BYTES)
@@ -281,10 +125,11 @@ class Feed {
     this.put({ clear: true });
   }
 
-  // Pictures that wait in front of a key frame are not needed; init segments are (the last one).
-  #skipQueue() {
+  // Pictures that wait in front of a key frame are not needed; init segments are (the last one), and so is sound,
+  // which has to follow on.
+  #skipQueue(withSound = false) {
     const init = this.#queue.findLast(item => item.mime);
-    this.#queue = this.#queue.filter(item => item === init || item.clear);
+    this.#queue = this.#queue.filter(item => item === init || item.clear || withSound && item.sound);
     this.#bytes = this.#queue.reduce((sum, item) => sum + (item.data?.byteLength ?? 0), 0);
   }
 
@@ -337,15 +182,7 @@ class Feed {
       bytes += data.byteLength;
       count++;
     }
-    let run = this.#queue[0].data;
-    if (count > 1) {
-      run = new Uint8Array(bytes);
-      let at = 0;
-      for (const { data } of this.#queue.slice(0, count)) {
-        run.set(new Uint8Array(data), at);
-        at += data.byteLength;
-      }
-    }
+    const run = count === 1 ? this.#queue[0].data : join(this.#queue.slice(0, count).map(({ data }) => data));
     this.#buffer.appendBuffer(run);
     this.#retried = false;
     this.#taken(count);
@@ -366,6 +203,21 @@ class Feed {
   }
 }
 
+// `video/mp4; codecs="avc1.42E01E,mp4a.40.2"` without the sound.
+function withoutSound(mime) {
+  return mime.replace(/"(.*)"/, (all, codecs) =>
+    `"${codecs.split(/\s*,\s*/).filter(codec => !codec.startsWith('mp4a')).join(', ')}"`);
+}
+
+// The pace that makes up for a lateness in seconds, if that can be heard; once begun, to the end.
+function soundPace(late, pace) {
+  if (late > SOUND_FAR_S)
+    return 1.25;
+  if (late < -SOUND_FAR_S / 2)
+    return 0.5;
+  return Math.abs(late) > (pace === 1 ? SOUND_NEAR_S : NEAR_S) ? 1 + Math.sign(late) * SOUND_PACE : 1;
+}
+
 // --- the player ----------------------------------------------------------------------------------------------------
 
 export class LivePlayer extends LiveView {
@@ -374,8 +226,8 @@ export class LivePlayer extends LiveView {
   #feed = null;
   #clock = new Clock();
   #stream = null; // the last `stream` message
+  #tracks = null; // of the init segment
   #time = null; // { ticks, unix_us }
-  #offset = 0; // ticks that the init segment's edit list takes away
   #fresh = false; // no `stream` message has come on this connection
   #awaitInit = false;
   #awaitKey = true;
@@ -393,6 +245,17 @@ export class LivePlayer extends LiveView {
   #lastArrival = 0;
   #failures = 0;
   #listeners = null; // AbortController
+  #sound = false; // wanted
+  #muffled = ''; // why there is none, though it is wanted
+  #soundPlays = null; // the stream has sound that this browser can play; null: it has none
+  #track = null; // SoundTrack
+  #soundClock = new Clock();
+  #lead = SOUND_LEAD_S;
+  #soundAt = 0; // some came
+  #heardAt = 0; // some came in time
+  #moved = { time: 0, at: 0 };
+  #soundFailedAt = -Infinity;
+  #told = null;
 
   constructor({ url, media, clockOffset = () => NaN }) {
     super(url);
@@ -402,14 +265,19 @@ export class LivePlayer extends LiveView {
 
   begin() {
     const media = this.#media;
-    media.muted = media.playsInline = media.autoplay = true;
+    media.playsInline = media.autoplay = true;
+    media.muted = !this.#sound;
     this.#listeners = new AbortController();
     const listen = (target, name, fn) => target.addEventListener(name, fn, { signal: this.#listeners.signal });
     listen(media, 'error', () => this.#failed(media.error?.message ?? 'error'));
     listen(media, 'resize', () => this.#resized());
     listen(media, 'seeked', () => this.#seeked());
+    listen(media, 'waiting', () => this.#starved(performance.now()));
     listen(document, 'visibilitychange', () => this.#visible());
     this.#failures = 0;
+    this.#lead = SOUND_LEAD_S;
+    this.#muffled = '';
+    this.#told = null;
     this.#shownCapture = -Infinity;
     this.#watchFrames();
   }
@@ -417,13 +285,14 @@ export class LivePlayer extends LiveView {
   end() {
     this.#listeners.abort();
     this.#media.cancelVideoFrameCallback?.(this.#frameCallback);
+    this.#media.removeAttribute('poster');
     this.#closeFeed();
   }
 
   #closeFeed() {
     this.#feed?.close();
     this.#feed = null;
-    this.#stream = this.#time = null;
+    this.#stream = this.#tracks = this.#time = null;
     this.#forget();
   }
 
@@ -433,7 +302,9 @@ export class LivePlayer extends LiveView {
     this.#keys = [];
     this.#awaitKey = true;
     this.#lastJump = { at: -Infinity, ms: 0, key: -Infinity };
+    this.#track = null;
     this.#clock.reset();
+    this.#soundClock.reset();
   }
 
   // --- what the hub says
@@ -442,6 +313,7 @@ export class LivePlayer extends LiveView {
     this.#fresh = true;
     this.#openedAt = performance.now();
     this.#clock.settle(this.#openedAt);
+    this.#soundClock.settle(this.#openedAt);
   }
 
   text(message) {
@@ -459,12 +331,14 @@ export class LivePlayer extends LiveView {
   }
 
   #beginStream(stream) {
-    if (!(stream.timescale > 0) || !Feed.plays(stream.mime)) {
+    const silentMime = withoutSound(stream.mime);
+    if (!(stream.timescale > 0) || !Feed.plays(silentMime)) {
       this.setState('closed', { code: 0, reason: `this browser cannot play ${stream.mime}` });
       return this.socket.again(UNPLAYABLE_PAUSE_MS);
     }
     const before = this.#stream && this.#time && this.#origin();
     this.#stream = stream;
+    this.#soundPlays = stream.mime.includes('mp4a') ? Feed.plays(stream.mime) : null;
     this.#setTime(stream.time);
     if (this.#fresh)
       this.#continue(before);
@@ -503,36 +377,65 @@ export class LivePlayer extends LiveView {
   }
 
   #init(data) {
-    this.#offset = mediaTime(data);
+    const tracks = readTracks(data), { mime, audio } = this.#stream;
+    if (!tracks.video)
+      throw new RangeError('an init segment without pictures');
+    const sound = this.#sound && !this.#muffled && this.#soundPlays && tracks.sound
+      ? JSON.stringify([mime.slice(mime.indexOf('mp4a')), audio, tracks.sound]) : '';
     this.#awaitInit = false;
-    this.#feed ??= new Feed(this.#media, {
+    this.#tracks = tracks;
+    if (this.#feed && this.#feed.sound !== sound) {
+      // Of what kinds its tracks are, a SourceBuffer remembers for good. What comes now begins with a key frame.
+      this.#feed.close();
+      this.#feed = this.#track = null;
+      this.#keys = [];
+    }
+    this.#feed ??= this.#open(sound);
+    this.#feed.put(sound || !tracks.sound ? { mime: sound ? mime : withoutSound(mime), data }
+      : { mime: withoutSound(mime), data: withoutTrack(data, tracks.sound.id) });
+    this.#tellSound();
+  }
+
+  #open(sound) {
+    this.#moved = { time: 0, at: performance.now() + STUCK_MS }; // a start may take a little longer
+    return new Feed(this.#media, sound, {
       appended: () => this.#steer(),
       failed: reason => this.#failed(reason),
       overflow: () => this.#overflow(),
     });
-    this.#feed.put({ mime: this.#stream.mime, data });
   }
 
   #message(data, now) {
-    const { timescale } = this.#stream, found = pictures(data, Math.min(PROMISE_S * timescale, 0x7FFFFFFF));
-    if (!found.length)
-      return;
-    const last = found.at(-1), key = found[0].key, pts = (found[0].pts - this.#offset) / timescale;
+    for (const fragment of readFragments(data)) {
+      if (fragment.track === this.#tracks.video.id)
+        this.#pictures(fragment, now);
+      else if (fragment.track === this.#tracks.sound?.id && this.#track)
+        this.#hear(fragment, now);
+    }
+  }
+
+  #pictures(fragment, now) {
+    const { video: { timescale, offset }, sound } = this.#tracks, { samples } = fragment;
+    const seconds = picture => (picture.pts - offset) / timescale;
+    const last = samples.at(-1), { key } = samples[0], pts = seconds(samples[0]);
     this.#lastArrival = now;
     if (last.dts <= this.#knownDts)
       return void (this.#awaitKey = false);
     if (this.#awaitKey && !key)
       return;
     this.#awaitKey = false;
-    for (const picture of found) {
-      const time = (picture.pts - this.#offset) / timescale;
-      this.#clock.arrived(time, now);
-      this.#newest = Math.max(this.#newest, time);
+    for (const picture of samples) {
+      this.#clock.arrived(seconds(picture), now);
+      this.#newest = Math.max(this.#newest, seconds(picture));
     }
     this.#lastDts = last.dts;
     if (key)
       this.#keys.push(pts);
-    this.#feed.put({ data, key });
+    if (key && this.#feed.sound && !this.#track)
+      this.#beginSound(sound, pts, now);
+    fragment.setDuration(last, Math.min(PROMISE_S * timescale, 0x7FFFFFFF));
+    this.#feed.put({ data: fragment.data, key });
+    this.#fillSound(now);
     if (this.#watched)
       return;
     this.unseen();
@@ -554,8 +457,104 @@ export class LivePlayer extends LiveView {
     if (!this.#feed)
       return;
     this.emit('trouble', reason);
+    if (this.#feed.sound) {
+      const again = performance.now() - this.#soundFailedAt < SOUND_TRUST_MS;
+      this.#soundFailedAt = performance.now();
+      if (again)
+        this.#muffle('failed');
+    }
     this.#closeFeed();
     this.socket.again(Math.min(100 * 4 ** this.#failures++, 5000));
+  }
+
+  // --- sound
+
+  // Wanted or not. The <video> is muted, and does not get it, unless it is.
+  set sound(on) {
+    this.#sound = on;
+    this.#muffled = '';
+    this.#media.muted = !on;
+    if (on && this.running && this.#feed && this.#soundPlays && !this.#feed.sound)
+      this.#beginAgain();
+    this.#tellSound();
+  }
+
+  // Over a new connection, which begins with the newest key frame. Until it does, the picture stays.
+  #beginAgain() {
+    const { videoWidth: width, videoHeight: height } = this.#media;
+    if (width > 0) {
+      const canvas = Object.assign(document.createElement('canvas'), { width, height });
+      canvas.getContext('2d').drawImage(this.#media, 0, 0);
+      this.#media.poster = canvas.toDataURL('image/jpeg');
+    }
+    this.#closeFeed();
+    this.socket.again(0);
+  }
+
+  #muffle(why) {
+    this.#muffled = why;
+    this.#media.muted = true;
+    this.#tellSound();
+  }
+
+  #tellSound() {
+    let sound = 'none';
+    if (this.#soundPlays === false)
+      sound = 'unplayable';
+    else if (this.#soundPlays)
+      sound = this.#sound ? this.#muffled || (this.#isSilent(performance.now()) ? 'silent' : 'on') : 'off';
+    if (sound !== this.#told)
+      this.emit('sound', this.#told = sound);
+  }
+
+  #isSilent(now) {
+    return this.#track !== null && now - this.#heardAt > SILENT_MS && now - this.#lastArrival < SILENT_MS;
+  }
+
+  // With the first picture, at `seconds`.
+  #beginSound(track, seconds, now) {
+    this.#track = new SoundTrack(track, this.#stream.audio?.channels, seconds);
+    this.#soundAt = this.#heardAt = now;
+  }
+
+  #hear(fragment, now) {
+    this.#soundClock.arrived(this.#track.timeOf(fragment), now);
+    this.#soundAt = now;
+    const parts = this.#track.take(fragment);
+    if (parts.length)
+      this.#heardAt = now;
+    for (const data of parts)
+      this.#feed.put({ data, sound: true });
+  }
+
+  // Where sound fails to come while pictures do, silence takes its place; the more of it at once, the longer none came.
+  #fillSound(now) {
+    const quiet = now - this.#soundAt > QUIET_MS;
+    if (!this.#track || now - this.#openedAt < SETTLING_MS || now - this.#lastArrival > PROMISE_S * 1000)
+      return;
+    const base = Math.max(this.#wanted(now), Math.min(this.#media.currentTime, this.#newest)) + this.#lead;
+    if (this.#track.end < (quiet ? base + QUIET_S / 2 : base - SOUND_LEAD_S / 2))
+      for (const data of this.#track.fillTo(quiet ? base + QUIET_S : Math.min(base, this.#newest)))
+        this.#feed.put({ data, sound: true });
+  }
+
+  // It came too late for the video to go on, though it did come.
+  #starved(now) {
+    if (this.#track && !this.#media.seeking && now - this.#lastJump.at > 1000 && now - this.#soundAt < QUIET_MS)
+      this.#lead = Math.min(this.#lead + MORE_LEAD_S, MAX_SOUND_LEAD_S);
+  }
+
+  // A picture never stands still because of its sound.
+  #watchSound(now) {
+    const time = this.#media.currentTime, { paused } = this.#media;
+    const idle = !this.#watched || paused || now - this.#lastArrival > STUCK_MS / 2;
+    if (time !== this.#moved.time || idle) {
+      this.#moved = { time, at: Math.max(now, this.#moved.at) };
+    } else if (now - this.#moved.at > STUCK_MS) {
+      this.emit('trouble', 'the video stands still because of its sound');
+      this.#muffle('failed');
+      this.#beginAgain();
+    }
   }
 
   // --- where the video is
@@ -574,7 +573,10 @@ export class LivePlayer extends LiveView {
 
   #play() {
     if (this.#feed && this.#media.paused)
-      this.#media.play().catch(() => {}); // refused or overtaken; the next tick tries again
+      this.#media.play().catch(error => { // refused or overtaken; the next tick tries again
+        if (error.name === 'NotAllowedError' && !this.#media.muted)
+          this.#muffle('refused');
+      });
   }
 
   tick(now) {
@@ -583,30 +585,44 @@ export class LivePlayer extends LiveView {
     if (this.#watched)
       this.#play();
     this.#countMissed(now);
+    this.#fillSound(now);
     this.#steer();
     this.#evict();
+    this.#tellSound();
     if (!this.#media.requestVideoFrameCallback)
       this.#countFrames(now);
     const blind = this.#watched && this.#lastArrival - this.#lastShown > BLIND_MS * 2 ** this.#failures;
     if (blind && now - this.#openedAt > BLIND_MS)
       this.#failed('pictures come and none is shown');
+    else if (this.#feed?.sound)
+      this.#watchSound(now);
   }
 
   #steer() {
     const media = this.#media, now = performance.now();
     if (!this.#feed || !this.#watched || media.readyState === 0 || media.seeking || this.#newest === -Infinity)
       return;
-    const part = this.#feed.part(this.#newest);
+    const newest = this.#track ? Math.min(this.#newest, this.#track.end - SOUND_ON_ITS_WAY_S) : this.#newest;
+    const part = this.#feed.part(newest);
     if (!part)
       return; // not appended yet
-    const wanted = this.#clock.position(now), reachable = Math.max(part.begin, Math.min(wanted, this.#newest));
+    const wanted = this.#wanted(now), reachable = Math.max(part.begin, Math.min(wanted, newest));
     const at = media.currentTime, outside = at < part.begin || at > part.end;
-    if (outside || (reachable - at > FAR_S && this.#mayJump(reachable, now)))
+    if (outside || (reachable - at > (this.#track ? SOUND_FAR_S : FAR_S) && this.#mayJump(reachable, now)))
       this.#jump(reachable, now);
-    else if (at - wanted > AHEAD_S && this.#mayJump(this.#newest, now))
-      this.#jump(this.#newest, now); // and no further back: that was shown
+    else if (at - wanted > AHEAD_S && this.#mayJump(newest, now))
+      this.#jump(newest, now); // and no further back: that was shown
     else
-      this.#setRate(wanted > at ? Math.max(0, Math.min(wanted, this.#newest) - at) : wanted - at);
+      this.#setRate(wanted > at ? Math.max(0, Math.min(wanted, newest) - at) : wanted - at);
+  }
+
+  // Where the video should be, s.
+  #wanted(now) {
+    const wanted = this.#clock.position(now);
+    if (!this.#track)
+      return wanted;
+    const heard = this.#soundClock.known ? this.#soundClock.position(now) : wanted;
+    return heard < wanted - SOUND_WAIT_S ? wanted - this.#lead : Math.min(wanted, heard - this.#lead);
   }
 
   // A jump decodes from the key frame on; where that takes long, it must not be all that is done.
@@ -633,7 +649,9 @@ export class LivePlayer extends LiveView {
   // `late` in seconds.
   #setRate(late) {
     let rate = 1;
-    if (late > FAR_S)
+    if (this.#track)
+      rate = soundPace(late, this.#media.playbackRate);
+    else if (late > FAR_S)
       rate = 4;
     else if (Math.abs(late) > NEAR_S)
       rate = 1 + Math.max(-0.15, Math.min(late, 0.15));
@@ -691,6 +709,7 @@ export class LivePlayer extends LiveView {
     if (!this.#feed || !this.#stream || this.#newest === -Infinity)
       return;
     this.#lastShown = performance.now();
+    this.#media.removeAttribute('poster');
     if (processingDuration > 0)
       this.#clock.decoded(processingDuration);
     const capture = this.#capture(mediaTime), shownAt = Date.now() + expectedDisplayTime - performance.now();
@@ -708,7 +727,7 @@ export class LivePlayer extends LiveView {
   #capture(time) {
     if (!this.#time)
       return NaN;
-    const ticks = time * this.#stream.timescale + this.#offset - this.#time.ticks;
+    const ticks = time * this.#stream.timescale + (this.#tracks?.video.offset ?? 0) - this.#time.ticks;
     return this.#time.unix_us + ticks / this.#stream.timescale * 1e6;
   }
 

@@ -6,6 +6,7 @@ import { Film } from './film.js';
 import { hub } from './hub.js';
 import { bytes, clock, day, duration, number, span, t } from './i18n.js';
 import { lengthText, verdictChip } from './recordings.js';
+import { soundWords } from './source.js';
 
 const REFRESH_MS = 5000, LISTED = 100;
 
@@ -30,6 +31,7 @@ function facts({ recording, report }) {
     [t('frames'), recording.frames && number(recording.frames, 0)],
       [t('missing'), recording.missing && number(recording.missing, 0)],
     [t('end'), report?.end_reason && t(`end.${report.end_reason}`)],
+    [t('sound'), report?.audio && soundWords(report.audio)],
     [t('rate'), rate && `${number(rate.estimate, 2)} ${t('unit.fps')}`],
     [t('drift'), map && `${number(map.drift_ppm, 1)} ppm, ± ${number(map.uncertainty * 1000, 0)} ms`],
     [t('camera.model'), report?.camera?.device_model], [t('id'), recording.id]]

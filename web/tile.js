@@ -5,12 +5,15 @@ import { button, h, icon, say, setIcon } from './dom.js';
 import { hub } from './hub.js';
 import { clock, number, since, span, t } from './i18n.js';
 import { Picture } from './picture.js';
+import { describeSource, outputsSign, runs } from './source.js';
 
 const ANSWER_SHOWN_MS = 30000;
 
 // { shape, level, word, time }: what is to be shown of a camera's state.
 export function describeState(camera) {
-  const { state } = camera;
+  const { state, source } = camera;
+  if (source && !(state === 'recording' && runs(source)))
+    return describeSource(camera);
   if (state === 'recording' && camera.session)
     return { shape: 'recording', level: 'recording', word: t('state.recording'),
       time: span((hub.now() - Date.parse(camera.session.started)) / 1000) };
@@ -72,6 +75,7 @@ export class Tile {
   #state = stateLine();
   #figures = h('p', { class: 'figures' });
   #answer = h('p', { class: 'answer', hidden: true });
+  #outputs = outputsSign();
   #dismiss;
 
   constructor(camera) {
@@ -90,7 +94,8 @@ export class Tile {
     this.link = h('a', { href: `#/camera/${encodeURIComponent(name)}`, class: 'name', title: name }, name);
     this.element = h('li', { class: 'tile' }, this.picture.element,
       h('div', { class: 'caption' }, h('label', { class: 'pick' }, this.check), h('h2', null, this.link),
-        this.#state.element, h('div', { class: 'second' }, this.#figures, this.#state.time, this.#dismiss)));
+        this.#state.element, h('div', { class: 'second' }, this.#figures, this.#outputs.element, this.#state.time,
+          this.#dismiss)));
     this.element.dataset.name = name;
     this.update(camera);
   }
@@ -100,6 +105,7 @@ export class Tile {
     this.picture.update(camera);
     this.element.dataset.state = camera.state;
     this.#dismiss.hidden = camera.state !== 'lost';
+    this.#outputs.draw(camera);
     this.drawSelection();
     this.drawFigures();
     this.tick();

@@ -82,7 +82,7 @@ export async function install({ module, kind, url, BITS }) {
   }
 
   const events = [], player = new code[kind]({ url, media, clockOffset: () => 0 });
-  for (const name of ['state', 'figures', 'size', 'trouble'])
+  for (const name of ['state', 'figures', 'size', 'trouble', 'sound'])
     player.on(name, (value, detail) => events.push({ name, value, detail, at: Date.now() }));
   player.start();
   window.live = { player, media, seen, events, look, longestRow };

@@ -10,11 +10,56 @@ export function makeCamera(name, state, now, more = {}) {
   const kind = more.kind ?? 'h264', running = state === 'recording' || state === 'capturing';
   return { name, kind, state, since: iso(now), address: state === 'lost' ? null : '192.168.1.23:41266',
     model: 'Pixel 8',
-    stream: running || state === 'lost' ? { width: 640, height: 360, codec: kind === 'jpeg' ? 'jpeg' : 'avc1.42C01E' }
-      : null,
+    stream: running || state === 'lost' ? { width: 640, height: 360, codec: kind === 'jpeg' ? 'jpeg' : 'avc1.42C01E',
+      audio: null } : null,
     figures: running ? figures(9.8, 3940000) : figures(0, 0, { age: null }),
     session: state === 'recording' ? { id: `${name}_20261121_120000`, started: iso(now) } : null,
-    answer: null, command: null, ...more };
+    answer: null, command: null, source: null, outputs: [], ...more };
+}
+
+const AUDIO = { codec: 'mp4a.40.2', rate: 44100, channels: 1 };
+export const LONG_URL = `rtmp://live.example.net/${'a-very-long-path/'.repeat(12)}***`;
+
+export function makeOutput(name, state, now, more = {}) {
+  return { name, url: 'rtmp://live.example.net/app/***', format: 'flv', state, since: iso(now), retry: null,
+    error: null, restarts: 0, bytes: 123456789, frames: 45210, dropped: 0, ...more };
+}
+
+// A camera that is a source in a state; `more` as of makeCamera, `change` is of its source.
+export function makeSource(name, state, now, more = {}, change = {}) {
+  const runs = state === 'running' || state === 'lingering';
+  return makeCamera(name, more.state ?? (runs ? 'capturing' : 'ready'), now, { address: null, model: null,
+    stream: { width: 320, height: 240, codec: 'avc1.42C00D', audio: AUDIO },
+    source: { type: 'network', description: 'rtsp://door.example/stream', state, since: iso(now), retry: null,
+      error: null, restarts: 0, crashes: 0, record: 'command', ...change }, ...more });
+}
+
+// One of each state, and outputs.
+export function makeSources(now = Date.now()) {
+  const error = `rtsp://door.example/stream: Connection refused ${HOSTILE}`;
+  return [
+    makeSource('a-stopped', 'stopped', now), makeSource('b-starting', 'starting', now, {}, { type: 'screen',
+      description: ':0.0, 1920x1080' }),
+    makeSource('c-running', 'running', now, { outputs: [makeOutput('archive', 'running', now)] }),
+    makeSource('d-recording', 'running', now, { state: 'recording', outputs: [makeOutput('stream', 'running', now),
+      makeOutput('backup', 'waiting', now, { retry: 9, url: LONG_URL, restarts: 4, dropped: 120,
+        error: `Error opening output: Input/output error ${HOSTILE}` })] }),
+    makeSource('e-lingering', 'lingering', now), makeSource('f-stopping', 'stopping', now),
+    makeSource('g-waiting', 'waiting', now, {}, { retry: 8, error, restarts: 2, crashes: 2 }),
+    makeSource('h-given-up', 'given_up', now, {}, { error: `${error} ${'and so on '.repeat(60)}`, restarts: 5,
+      crashes: 5 }),
+    makeSource('i-ended', 'ended', now, {}, { type: 'file', description: '/srv/films/demo with spaces.mp4' }),
+    makeSource('j-mute', 'running', now, { stream: { width: 320, height: 240, codec: 'avc1.42C00D', audio: null } }),
+  ];
+}
+
+export function makeStatistics(now, { source }) {
+  const runs = source.state === 'running' || source.state === 'lingering';
+  return { pid: runs ? 4711 : null, runs: 1 + source.restarts, bytes: 18273645 + now % 100000, packets: 13250,
+    video_packets: 4250, audio_packets: 9000, key_frames: 85, video_copied: true, audio_copied: false,
+    gop: { ready: runs, pictures: runs ? 12 : 0, video_config: runs, audio_config: runs },
+    log: [...Array.from({ length: 12 }, (_, n) => `[rtsp @ 0x55d0] line ${n + 1}`),
+      `rtsp://door.example/stream: Connection refused ${HOSTILE}`, 'x'.repeat(300)] };
 }
 
 export function makeCameras(now = Date.now()) {

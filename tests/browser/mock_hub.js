@@ -1,7 +1,7 @@
 // A hub that is not one: serves web/ and answers the API of docs/openapi.json from memory, with events and live
 // pictures (docs/live-protocol.md), so that the console page can be looked at and tested without cameras.
 //
-//   node mock_hub.js [PORT] [empty]     to look at it; `empty` has no cameras
+//   node mock_hub.js [PORT] [empty|sources]     to look at it; `empty` has no cameras, `sources` others
 //
 // In tests: hub = await new MockHub({ cameras, recordings }).start(), then hub.url; hub.requests holds what was asked.
 import { createHash } from 'node:crypto';
@@ -9,7 +9,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { HOSTILE, makeCamera, makeCameras, makeLog, makeRecording, makeReport, makeStatus } from './mock_data.js';
+import { HOSTILE, makeCamera, makeCameras, makeLog, makeRecording, makeReport, makeSources, makeStatistics, makeStatus }
+  from './mock_data.js';
 import { fragmentAt, makeIndex, makeMedia } from './mock_media.js';
 import { MockSocket } from './mock_ws.js';
 
@@ -34,6 +35,7 @@ export class MockHub {
     this.viewers = new Map();
     this.frozen = new Set();
     this.log = makeLog(this.begun, 200);
+    this.wakes = false; // a new viewer starts a source
     this.statusChange = {};
     this.refuses = false;
     this.failing = false; // answers everything but the page with 500 and no JSON
@@ -149,12 +151,36 @@ export class MockHub {
       const camera = this.cameras.get(viewer.name);
       if (!camera || !this.#runs(camera) || socket.slow)
         continue;
-      const { live, jpegs } = this.media, n = viewer.count++;
-      if (viewer.mjpeg)
+      const { live, sound, jpegs } = this.media, n = viewer.count++;
+      if (viewer.sound)
+        this.#sound(socket, viewer, sound);
+      else if (viewer.mjpeg)
         socket.send(jpegs[n % jpegs.length]);
       else
         socket.send(fragmentAt(live.fragments[n % live.fragments.length], n * 90000 / live.rate));
     }
+  }
+
+  // All that was taken since the last time.
+  #sound(socket, viewer, { messages, seconds }) {
+    const now = (Date.now() - viewer.begun) / 1000;
+    for (;; viewer.next++) {
+      const round = Math.floor(viewer.next / messages.length) * seconds;
+      const message = messages[viewer.next % messages.length];
+      if (message.time + round > now)
+        break;
+      if (!message.sound || viewer.sound.audio)
+        socket.send(message.at(round));
+    }
+  }
+
+  #wake(name, camera) {
+    const starts = ['stopped', 'given_up', 'ended'].includes(camera.source.state);
+    if (!this.wakes || !starts)
+      return;
+    const change = source => ({ source: { ...this.cameras.get(name).source, error: null, retry: null, ...source } });
+    this.setCamera(name, change({ state: 'starting' }));
+    setTimeout(() => this.setCamera(name, { state: 'capturing', ...change({ state: 'running' }) }), 300);
   }
 
   // WebSockets.
@@ -169,12 +195,14 @@ export class MockHub {
     const camera = this.cameras.get(name), mjpeg = url.searchParams.get('format') === 'mjpeg';
     if (!camera || (camera.kind === 'jpeg') !== mjpeg)
       return socket.close(1008, camera ? 'this camera has no such format' : 'no such camera');
-    const { live } = this.media;
-    socket.send({ type: 'stream', mime: mjpeg ? 'image/jpeg' : live.mime, width: 640, height: 360, timescale: 90000,
-      time: { ticks: 0, unix_us: (Date.now() - 120) * 1000 } });
+    const { live, sound } = this.media, heard = Boolean(camera.source), begun = Date.now() - 120;
+    socket.send({ type: 'stream', mime: mjpeg ? 'image/jpeg' : heard ? sound.mime : live.mime, width: 640, height: 360,
+      timescale: 90000, audio: heard ? sound.audio : null, time: { ticks: 0, unix_us: begun * 1000 } });
     if (!mjpeg)
-      socket.send(live.init);
-    this.viewers.set(socket, { name, mjpeg, count: 0 });
+      socket.send(heard ? sound.init : live.init);
+    this.viewers.set(socket, { name, mjpeg, count: 0, sound: heard && { audio: sound.audio }, begun, next: 0 });
+    if (camera.source)
+      this.#wake(name, camera);
     this.requests.push({ method: 'LIVE', path: name });
     socket.onclose = () => this.viewers.delete(socket);
   }
@@ -246,7 +274,8 @@ export class MockHub {
       if (!camera)
         return fail(404, 'unknown_camera', `there is no camera ${name}`);
       if (method !== 'DELETE')
-        return send(200, { ...camera, capabilities: null });
+        return send(200, { ...camera, capabilities: null,
+          statistics: camera.source ? makeStatistics(Date.now(), camera) : null });
       if (camera.state !== 'lost')
         return fail(409, 'connected', `${name} is connected`);
       this.cameras.delete(name);
@@ -274,7 +303,7 @@ export class MockHub {
   }
 
   #obey(name, { command, text, settings }) {
-    const now = new Date().toISOString(), stream = { width: 640, height: 360, codec: 'avc1.42C01E' };
+    const now = new Date().toISOString(), stream = { width: 640, height: 360, codec: 'avc1.42C01E', audio: null };
     if (!this.cameras.has(name))
       return;
     if (command === 'start')
@@ -374,7 +403,8 @@ function fakeCode(text) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [port, ...words] = process.argv.slice(2);
-  const hub = new MockHub(words.includes('empty') ? { cameras: [], recordings: 0 } : {});
+  const hub = new MockHub(words.includes('empty') ? { cameras: [], recordings: 0 }
+    : words.includes('sources') ? { cameras: makeSources() } : {});
   await hub.start(Number(port ?? 8099));
   console.log(hub.url);
 }

@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { makeSoundClip } from './sound_clip.js';
 
 const TICKS = 90000, RECORD = 64, LIVE_RATE = 10, FILM_RATE = 15;
 const PICTURES = ['testsrc2=size=640x360', 'mandelbrot=size=640x360', 'smptehdbars=size=640x360',
@@ -77,7 +78,7 @@ export function makeMedia() {
       ffmpeg('-f', 'lavfi', '-i', `${source}:rate=1`, '-frames:v', '1', '-s', '192x108', file);
       return readFileSync(file);
     });
-    return { live: makeLive(folder), jpegs, thumbnails,
+    return { live: makeLive(folder), sound: makeSoundClip(folder, 'sound', { seconds: 5 }), jpegs, thumbnails,
       films: [makeFilm(folder, 'first', 'testsrc2=size=640x360', 20),
         makeFilm(folder, 'second', 'testsrc=size=320x240', 8)] };
   } finally {
