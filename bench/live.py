@@ -16,6 +16,7 @@ from steps import BUSY_LIMIT, LATENCY, Step, latency_cells, note_strangers
 MESSAGE_BYTES = 10016  # 16 bytes of camera header and a picture of 10 kB: 2 Mbit/s at 25 frames/s
 MASKED_HEAD_BYTES = 8
 FRAGMENT_BYTES = 4 + 112 + MESSAGE_BYTES - 16  # to a viewer: WebSocket head, fragment header, picture
+TAG_BYTES = 4 + 16 + MESSAGE_BYTES - 16 + 4  # as FLV: WebSocket head, tag header, picture, size of the tag
 # At 5000 viewers and 25 frames/s the floor alone takes a whole core, and what waits for a core is no measure of cost.
 RATES = {100: 25, 1000: 25, 5000: 10}
 PEERS = os.path.join(HERE, "peers")
@@ -118,7 +119,11 @@ def round_of(place, server, options):
 
 
 def held_ms(side):
-    return int(side.split("=")[1]) if "=" in side else 0
+    return int(side.split("=")[1]) if "coalesce=" in side else 0
+
+
+def picture_bytes(side):
+    return TAG_BYTES if "=flv" in side else FRAGMENT_BYTES
 
 
 def run_rounds(place, plan, step, sides, options):
@@ -155,9 +160,9 @@ def judge_rounds(step, options, judged):
         slowest = min(r["pictures_per_s"] for r in rounds)
         if slowest < (0.97 - held_ms(side) / options["window"]) * nominal:
             step.notes.append(f"{side} fell behind: {slowest:.0f} of {nominal} pictures per second")
-        odd = [r["bytes_per_picture"] for r in rounds if fits(r) and abs(r["bytes_per_picture"] - FRAGMENT_BYTES) > 1]
+        odd = [r["bytes_per_picture"] for r in rounds if fits(r) and abs(r["bytes_per_picture"] - picture_bytes(side)) > 1]
         if odd:
-            step.notes.append(f"{side} sends {odd[0]:.1f} bytes per picture, the floor {FRAGMENT_BYTES}")
+            step.notes.append(f"{side} sends {odd[0]:.1f} bytes per picture, not {picture_bytes(side)}")
     step.void = any(len(good_rounds(step, side)) * 2 <= len(step.rounds) for side in judged)
 
 
@@ -213,6 +218,22 @@ def fanout_coalesced(place, plan):
     judge_rounds(step, options, targets)
     for side, target in targets.items():
         cpu_ratio(step, plan, side, target)
+    return step, fanout_table(step, sides)
+
+
+def fanout_flv(place, plan):
+    options = load_options(plan, 1000)
+    step = Step("fanout-flv", "live: as fanout-1000, as fragmented MP4 and as FLV over WebSocket")
+    sides = {"floor": LiveFloor, "camhub": Relay, "camhub ?format=flv": Relay}
+    run_rounds(place, plan, step, sides, options)
+    judge_rounds(step, options, list(sides)[1:])
+    cpu_ratio(step, plan, "camhub", None)
+    cpu_ratio(step, plan, "camhub ?format=flv", None)
+    good = good_rounds(step, "camhub ?format=flv")
+    if good:
+        step.ratios.append(Ratio("CPU per picture, FLV / fragmented MP4",
+                                 [r["camhub ?format=flv"]["cpu_us_per_picture"] / r["camhub"]["cpu_us_per_picture"]
+                                  for r in good], 1.05, judged=not plan.quick))
     return step, fanout_table(step, sides)
 
 
@@ -290,10 +311,11 @@ STEPS = {
     "fanout-1000": fanout(1000),
     "fanout-5000": fanout(5000),
     "fanout-coalesced": fanout_coalesced,
+    "fanout-flv": fanout_flv,
     "latency": latency,
     "stuck": stuck,
 }
 GROUPS = {
-    "fanout": ["fanout-100", "fanout-1000", "fanout-5000", "fanout-coalesced"],
+    "fanout": ["fanout-100", "fanout-1000", "fanout-5000", "fanout-coalesced", "fanout-flv"],
     "live": list(STEPS),
 }

@@ -14,11 +14,12 @@ import time
 
 import extra
 import live
+import sources
 import steps as recording
 from harness import BenchError, Place
 from steps import Plan
 
-STEPS = {**recording.STEPS, **live.STEPS, **extra.STEPS}
+STEPS = {**recording.STEPS, **live.STEPS, **sources.STEPS, **extra.STEPS}
 GROUPS = {**recording.GROUPS, **live.GROUPS}
 
 

@@ -10,6 +10,7 @@
 #include "socket.h"
 
 enum { TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10 }; // RFC 6455 5.2
+enum { FLV_VIDEO = 9, FLV_HEAD_BYTES = 16, FLV_TAIL_BYTES = 4 };
 enum { RECEIVE_BYTES = 131072, COMPARE_EVERY = 16, MAX_PREFIX = BENCH_FRONT_BYTES - BENCH_SEI_BYTES - 4 };
 
 int bench_viewer_open(struct bench_viewer *viewer, unsigned port, const char *path, int receive_bytes)
@@ -65,28 +66,42 @@ static int take_number(struct bench_viewer *viewer, uint32_t number, unsigned ke
     return 0;
 }
 
+// An FLV tag, with its size behind it, or an MP4 fragment: where the picture begins.
+static int find_picture(struct bench_viewer *viewer, size_t picture_bytes)
+{
+    if (viewer->front[0] == FLV_VIDEO && viewer->size == FLV_HEAD_BYTES + picture_bytes + FLV_TAIL_BYTES) {
+        viewer->prefix = FLV_HEAD_BYTES;
+        return 0;
+    }
+    viewer->prefix = viewer->size - picture_bytes;
+    const uint8_t *sei = viewer->front + viewer->prefix;
+    if (memcmp(sei - 4, "mdat", 4) != 0 || ch_get_be32(sei - 8) != 8 + picture_bytes)
+        return wrong(viewer, "a picture that is no FLV tag, and has no mdat box of its size");
+    return 0;
+}
+
 // The front of a binary message as large as a picture.
 static int picture_front(struct bench_viewer *viewer, const struct bench_program *program)
 {
     uint64_t number;
     size_t picture_bytes;
     bench_message_picture(&program->key, &picture_bytes);
-    viewer->prefix = viewer->size - picture_bytes;
+    int err = find_picture(viewer, picture_bytes);
+    if (err < 0)
+        return err;
     const uint8_t *sei = viewer->front + viewer->prefix;
-    if (memcmp(sei - 4, "mdat", 4) != 0 || ch_get_be32(sei - 8) != 8 + picture_bytes)
-        return wrong(viewer, "a picture without an mdat box of its size");
     if (!announces(sei, BENCH_SEI_BYTES - 4) ||
         !announces(sei + BENCH_SEI_BYTES, picture_bytes - BENCH_SEI_BYTES - 4) ||
         memcmp(sei + BENCH_SEI_UUID_AT, bench_sei_uuid, sizeof bench_sei_uuid) != 0 ||
         !parse_digits(sei + BENCH_SEI_NUMBER_AT, 8, &number))
         return wrong(viewer, "a picture that does not begin as it was sent");
-    int err = take_number(viewer, (uint32_t)number, program->key_interval);
+    err = take_number(viewer, (uint32_t)number, program->key_interval);
     if (err < 0)
         return err;
     viewer->picture = true;
     if ((viewer->pictures + (unsigned)viewer->fd) % COMPARE_EVERY == 0) {
         bool key = number % program->key_interval == 0;
-        viewer->compare = bench_message_picture(key ? &program->key : &program->delta, &picture_bytes);
+        viewer->compare = bench_message_picture(key ? &program->key : &program->delta, &viewer->compare_bytes);
     }
     return 0;
 }
@@ -110,6 +125,8 @@ static int front_read(struct bench_viewer *viewer, const struct bench_program *p
         viewer->restarts += viewer->pictures > 0;
         return 0;
     }
+    if (viewer->at >= 3 && memcmp(viewer->front, "FLV", 3) == 0) // with metadata and configuration
+        return 0;
     if (viewer->size < picture_bytes + 8 || viewer->size > picture_bytes + MAX_PREFIX)
         return wrong(viewer, "a message that is no picture by its size");
     return picture_front(viewer, program);
@@ -119,6 +136,9 @@ static int front_read(struct bench_viewer *viewer, const struct bench_program *p
 static bool same(const struct bench_viewer *viewer, const uint8_t *data, uint64_t from, size_t size)
 {
     uint64_t begin = viewer->prefix + BENCH_STAMP_MAX - BENCH_CAMERA_HEADER_BYTES;
+    uint64_t end = viewer->prefix + viewer->compare_bytes;
+    if (from + size > end) // the tail of an FLV tag
+        size = from < end ? (size_t)(end - from) : 0;
     if (from + size <= begin)
         return true;
     size_t skip = from < begin ? (size_t)(begin - from) : 0;
