@@ -29,8 +29,8 @@ struct bench_viewer {
     bool picture;
     const uint8_t *compare; // NULL, or the picture's bytes as sent: of a picture that is compared
     size_t compare_bytes;
-    uint64_t prefix;        // what lies in front of the picture
-    uint32_t next;          // number of the picture expected
+    uint64_t prefix;                                           // what lies in front of the picture
+    uint32_t next;                                             // number of the picture expected
     uint64_t bytes, pictures, compared, lost, drops, restarts; // restarts: init segments after the first
     const char *fault;                                         // of -EBADMSG
 };

@@ -407,8 +407,10 @@ json_t *ch_feed_statistics_to_json(const struct ch_feed *feed)
     struct ch_source_facts facts;
     ch_source_facts(feed->source, &facts);
     bool ready = feed->camera->stream && ch_stream_newest_key(feed->camera->stream);
-    json_t *gop = json_pack("{s:b,s:I,s:b,s:b}", "ready", ready, "pictures", (json_int_t)facts.run_gop_packets,
-                            "video_config", facts.has_video_config, "audio_config", facts.has_audio_config);
+    uint64_t pictures = feed->running ? facts.run_gop_packets : 0;
+    json_t *gop =
+        json_pack("{s:b,s:I,s:b,s:b}", "ready", ready, "pictures", (json_int_t)pictures, "video_config",
+                  feed->running && facts.has_video_config, "audio_config", feed->running && facts.has_audio_config);
     return json_pack("{s:o,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:b,s:o,s:o}", "pid",
                      facts.pid > 0 ? json_integer(facts.pid) : json_null(), "runs", (json_int_t)facts.runs, "bytes",
                      (json_int_t)facts.bytes, "packets", (json_int_t)facts.packets, "video_packets",

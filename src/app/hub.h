@@ -53,12 +53,12 @@ struct ch_session;
 struct ch_hub {
     struct ch_options options;
     uv_loop_t *loop;
-    int root;      // the recordings folder
-    uint16_t port; // in use
+    int root;                      // the recordings folder
+    uint16_t port;                 // in use
     struct ch_listener *listeners; // the hub's own first
     struct ch_doors *doors;        // NULL: none
-    uv_timer_t housekeeping; // once per second
-    uv_timer_t tick;         // CH_FLUSH_US, while there are sessions
+    uv_timer_t housekeeping;       // once per second
+    uv_timer_t tick;               // CH_FLUSH_US, while there are sessions
     struct ch_disk *disk;
     struct ch_peer *peers; // all open connections
     unsigned peer_count, max_peers;
@@ -77,7 +77,7 @@ struct ch_hub {
     struct ch_events *events;
     struct ch_recordings *recordings;
     bool stopping;
-    atomic_bool ending; // the same, for other threads
+    atomic_bool ending;          // the same, for other threads
     int64_t started_us, stop_us; // monotonic
     unsigned works;              // pieces of work in libuv's pool that hold something of ours
     bool warned_ffmpeg, warned_film;

@@ -37,7 +37,7 @@ struct ch_peer {
     struct ch_conn conn;
     struct ch_hub *hub;
     const struct ch_listener *listener; // where it came in; NULL: that is closed now
-    struct ch_peer *next, **self; // in hub->peers
+    struct ch_peer *next, **self;       // in hub->peers
     enum ch_peer_state state;
     int64_t since_us; // in this state, or since the last request; monotonic
     bool keep_alive, head_only, closing;

@@ -22,7 +22,7 @@
 #define CH_LIMIT_GOP_BYTES (64u << 20) // kept for late viewers and sessions; more: none is kept
 #define CH_LIMIT_GOP_US INT64_C(30000000)
 #define CH_LIMIT_CLOCK_STEP_US INT64_C(10000000) // of a trusted clock: a longer step ahead is a jump
-#define CH_LIMIT_NALS 4096 // of one message; more: not a picture
+#define CH_LIMIT_NALS 4096                       // of one message; more: not a picture
 
 // Viewers
 // What one may lag behind before it jumps to the newest key frame, and so what is kept for them all.
@@ -39,12 +39,12 @@
 #define CH_LIMIT_BACKLOG_BYTES (64u << 20) // of one camera not yet on disk: above, its socket is not read
 // Above this it is not read for a tick, so that frames are written while the processor's caches still have them.
 #define CH_BACKLOG_SOFT_BYTES (1u << 20)
-#define CH_BATCH_BYTES (256u << 10) // handed to the disk at once without waiting for the tick
-#define CH_FLUSH_US INT64_C(250000) // the tick
-#define CH_SYNC_US INT64_C(1000000) // default of --sync-interval
+#define CH_BATCH_BYTES (256u << 10)           // handed to the disk at once without waiting for the tick
+#define CH_FLUSH_US INT64_C(250000)           // the tick
+#define CH_SYNC_US INT64_C(1000000)           // default of --sync-interval
 #define CH_LIMIT_SILENCE_US INT64_C(10000000) // of a JPEG camera: its session ends
-#define CH_LIMIT_REPORT_LIST 1000   // entries of each list in session.json
-#define CH_LIMIT_PARTS 64           // MP4 parts of a session
+#define CH_LIMIT_REPORT_LIST 1000             // entries of each list in session.json
+#define CH_LIMIT_PARTS 64                     // MP4 parts of a session
 
 // Children
 #define CH_LIMIT_THUMBNAIL_US INT64_C(15000000)

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 #include <xcb/randr.h>
 #include <xcb/xcb.h>
@@ -360,6 +361,28 @@ static int cut_region(const struct request *request, struct place *place)
     return 0;
 }
 
+// A second process stays with the server, and ends ffmpeg, its parent, when the server is gone: x11grab of ffmpeg 5.1
+// does not notice, and would deliver its last picture for ever. Without it (no memory) ffmpeg runs all the same.
+static void watch_server(const char *display)
+{
+    pid_t ffmpeg = getpid();
+    if (fork() != 0)
+        return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != ffmpeg)
+        _exit(0);
+    close(STDIN_FILENO);
+    close(STDOUT_FILENO); // its end is that of ffmpeg
+    xcb_connection_t *connection = xcb_connect(display, NULL);
+    for (xcb_generic_event_t *event; (event = xcb_wait_for_event(connection)); free(event))
+        ;
+    if (getppid() == ffmpeg) {
+        complain("the X server of display %s is gone", display);
+        kill(ffmpeg, SIGTERM);
+    }
+    _exit(0);
+}
+
 // Becomes the command, with the input in its place.
 static int run(const struct request *request, const struct place *place, const char *display)
 {
@@ -369,10 +392,22 @@ static int run(const struct request *request, const struct place *place, const c
     snprintf(id, sizeof id, "%" PRIu32, place->window);
     snprintf(x, sizeof x, "%u", place->x);
     snprintf(y, sizeof y, "%u", place->y);
-    const char *input[INPUT_WORDS] = {"-f",          "x11grab", "-framerate",  framerate,
-                                      "-video_size", size,      "-draw_mouse", request->no_mouse ? "0" : "1",
-                                      "-grab_x",     x,         "-grab_y",     y};
-    size_t count = 12;
+    // Without -fpsprobesize it would look at 20 pictures before the first one comes out.
+    const char *input[INPUT_WORDS] = {"-fpsprobesize",
+                                      "0",
+                                      "-f",
+                                      "x11grab",
+                                      "-framerate",
+                                      framerate,
+                                      "-video_size",
+                                      size,
+                                      "-draw_mouse",
+                                      request->no_mouse ? "0" : "1",
+                                      "-grab_x",
+                                      x,
+                                      "-grab_y",
+                                      y};
+    size_t count = 14;
     if (place->window) {
         input[count++] = "-window_id";
         input[count++] = id;
@@ -396,6 +431,7 @@ static int run(const struct request *request, const struct place *place, const c
             list[n++] = request->command[i];
         }
     }
+    watch_server(display);
     char *const *argv = (char *const *)(uintptr_t)list; // execvp does not write to it
     execvp(argv[0], argv);
     int error = errno;

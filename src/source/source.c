@@ -387,6 +387,7 @@ static int describe(struct ch_source *source)
     char *out = source->description;
     const size_t room = sizeof source->description;
     const char *display = config->display ? config->display : getenv("DISPLAY");
+    display = display && display[0] ? display : NULL;
     char *url = NULL;
     switch (config->type) {
     case CH_SOURCE_SCREEN:

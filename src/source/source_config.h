@@ -27,7 +27,7 @@ struct ch_encode {
     char bitrate[16]; // "2M"
     uint32_t framerate;
     char preset[16], tune[16]; // x264's
-    bool always; // also of H.264 that could be copied
+    bool always;               // also of H.264 that could be copied
 };
 
 // process.*
@@ -53,8 +53,8 @@ struct ch_source_config {
     // NETWORK
     char *url;
     enum ch_source_transport transport;
-    int64_t timeout_us;         // of connecting and of silence
-    int64_t reconnect_delay_us; // the first pause before another attempt
+    int64_t timeout_us;              // of connecting and of silence
+    int64_t reconnect_delay_us;      // the first pause before another attempt
     uint32_t max_reconnect_attempts; // in a row without a picture; then it is given up
     // DEVICE
     char *device, *input_format;

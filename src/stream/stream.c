@@ -369,7 +369,7 @@ int ch_stream_append_audio(struct ch_stream *stream, struct ch_frame **taken, si
 
 void ch_stream_trust_clock(struct ch_stream *stream)
 {
-    ch_timeline_trust_clock(&stream->timeline);
+    ch_timeline_trust_clock(&stream->timeline, true);
 }
 
 int ch_stream_append_jpeg(struct ch_stream *stream, struct ch_frame **taken, size_t message_size, int64_t wall_us,
@@ -422,6 +422,7 @@ int ch_stream_restart(struct ch_stream *stream)
     stream->outgrown = false;
     stream->clock.known = false;
     drop_sets(stream);
+    ch_timeline_trust_clock(&stream->timeline, false);
     ch_stream_fence(stream);
     trim(stream); // nobody begins with what was
     return 0;

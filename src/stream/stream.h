@@ -53,7 +53,7 @@ int ch_stream_append_audio(struct ch_stream *stream, struct ch_frame **frame, si
                            int64_t wall_us, int64_t mono_us);
 // The device's clock is believed however fast its pictures arrive (segments, files, buffers of a server): only times
 // that run backward, or ahead by more than CH_LIMIT_CLOCK_STEP_US at once (and not the sound's with them), are a
-// jump. For the stream's whole life.
+// jump. Until the next ch_stream_restart.
 void ch_stream_trust_clock(struct ch_stream *stream);
 
 // Appends pictures that wait for their presentation order to become known. With `older_than_us` above 0

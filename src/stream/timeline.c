@@ -110,9 +110,9 @@ static int64_t clock_ticks(struct ch_timeline *tl, struct ch_timeline_picture *p
     return ticks;
 }
 
-void ch_timeline_trust_clock(struct ch_timeline *tl)
+void ch_timeline_trust_clock(struct ch_timeline *tl, bool trusted)
 {
-    tl->trusted = true;
+    tl->trusted = trusted;
 }
 
 // --- sound ---

@@ -111,10 +111,10 @@ void ch_timeline_init(struct ch_timeline *timeline);
 void ch_timeline_push(struct ch_timeline *timeline, const struct ch_timeline_picture *picture);
 // The encoder may have been started anew: a step back in time is then no fault but a new clock.
 void ch_timeline_expect_new_clock(struct ch_timeline *timeline);
-// From now on the clock is believed however fast the pictures arrive: a jump is a step back of more than two
+// A clock that is trusted is believed however fast the pictures arrive: a jump is a step back of more than two
 // seconds, or ahead by more than CH_LIMIT_CLOCK_STEP_US, if no sound went on in between (pictures may come once in a
 // while only).
-void ch_timeline_trust_clock(struct ch_timeline *timeline);
+void ch_timeline_trust_clock(struct ch_timeline *timeline, bool trusted);
 // The time of an AAC frame of `frame_samples` samples, `rate` (not 0) of them a second, on the timeline in samples:
 // above 0, and above that of every AAC frame before it. False if it has none: there is no picture yet, or neither
 // the newest nor the sound before is within CH_LIMIT_CLOCK_STEP_US of it (the clock has jumped, and the first

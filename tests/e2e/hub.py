@@ -50,7 +50,7 @@ class Hub:
         port = () if '--port' in args else ('--port', '0')
         command = [os.environ['CAMHUB_BIN'], 'serve', '--host', host, *port, '--open',
                    '--recordings', self.recordings, *args]
-        environment = dict(os.environ, CAMHUB_E2E_MARK=self.mark, **(env or {}))
+        environment = dict(os.environ, E2E_MARK=self.mark, **(env or {}))
         with open(self.log_path, 'wb') as log, open(self.out_path, 'wb') as out:
             self.process = subprocess.Popen(command, stdin=stdin, stdout=out, stderr=log, env=environment,
                                             preexec_fn=lambda: processes.before_exec(open_files))

@@ -38,7 +38,7 @@ def marked(mark, but=()):
     found = []
     for entry in os.listdir('/proc'):
         if entry.isdigit() and int(entry) not in but:
-            if ('CAMHUB_E2E_MARK=' + mark).encode() in _read('/proc/%s/environ' % entry):
+            if ('E2E_MARK=' + mark).encode() in _read('/proc/%s/environ' % entry):
                 found.append(int(entry))
     return found
 

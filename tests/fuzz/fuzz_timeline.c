@@ -115,7 +115,7 @@ static void one(struct run *run, const uint8_t in[4])
     if (in[0] % 32 == 30) {
         ch_timeline_expect_new_clock(&run->timeline);
         if (in[1] == 200)
-            ch_timeline_trust_clock(&run->timeline);
+            ch_timeline_trust_clock(&run->timeline, true);
         return;
     }
     if (in[0] % 32 == 29) {
