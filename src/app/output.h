@@ -11,9 +11,9 @@
 struct ch_output;
 
 int ch_output_add(struct ch_hub *hub, const struct ch_output_config *config); // 0 or -ENOMEM
-void ch_output_remove(struct ch_output *output); // its child may take a while
+void ch_output_remove(struct ch_output *output);                              // its child may take a while
 const struct ch_output_config *ch_output_config_of(const struct ch_output *output);
-struct ch_output *ch_output_next(const struct ch_output *output); // in hub->outputs
+struct ch_output *ch_output_next(const struct ch_output *output);       // in hub->outputs
 struct ch_output *ch_output_find(struct ch_hub *hub, const char *name); // or NULL
 
 // The camera's stream goes away.

@@ -349,6 +349,7 @@ static int keep_base64(struct ch_redactor *redactor, const char *text, size_t si
             if (i + k <= size) // the padding is not needed to recognise it
                 out[n++] = digits[bits >> (18 - 6 * k) & 63];
     }
+    out[n] = '\0';
     int rc = keep(redactor, out, n);
     free(out);
     return rc;

@@ -88,9 +88,12 @@ class Stories(EventsTest):
         cam.settle()
         cam.started()
         cam.settle()
-        wait_until(lambda: listener.states('restless')[-1:] == ['recording'], 10, lambda: listener.states('restless'))
+        wait_until(lambda: ask(hub, 'GET', '/cameras/restless').value['state'] == 'recording', 10,
+                   lambda: listener.states('restless'))
         now = ask(hub, 'GET', '/cameras/restless').value
-        self.assertEqual(listener.of('camera')[-1]['camera']['since'], now['since'])
+        wait_until(lambda: listener.of('camera')[-1]['camera']['since'] == now['since'], 10,
+                   lambda: listener.states('restless'))
+        self.assertEqual(listener.states('restless')[-1], 'recording')
 
     def test_answers(self):
         hub = self.start_hub()
