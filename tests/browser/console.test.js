@@ -5,7 +5,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { Console, DEVICES, openBrowser } from './console_page.js';
+import { Console, openBrowser, sizesFor } from './console_page.js';
 import { until } from './hub.js';
 import { HOSTILE, makeCamera, makeCameras } from './mock_data.js';
 import { MockHub } from './mock_hub.js';
@@ -20,8 +20,8 @@ before(async () => { browser = await openBrowser(); });
 after(() => browser?.close());
 
 // Runs a test with a hub and a page of its own.
-function check(name, use, { hub: options, page: pageOptions, devices = Object.keys(DEVICES) } = {}) {
-  for (const device of devices)
+function check(name, use, { hub: options, page: pageOptions, devices } = {}) {
+  for (const device of sizesFor(devices))
     test(`${name} (${device})`, async () => {
       const hub = await new MockHub(options).start();
       try {

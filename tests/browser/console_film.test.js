@@ -2,7 +2,7 @@
 // steps, its true times and its marks.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Console, DEVICES, openBrowser } from './console_page.js';
+import { Console, openBrowser, sizesFor } from './console_page.js';
 import { until } from './hub.js';
 import { HOSTILE, makeRecording } from './mock_data.js';
 import { MockHub } from './mock_hub.js';
@@ -13,8 +13,8 @@ let browser;
 before(async () => { browser = await openBrowser(); });
 after(() => browser?.close());
 
-function check(name, hash, use, devices = Object.keys(DEVICES)) {
-  for (const device of devices)
+function check(name, hash, use, devices) {
+  for (const device of sizesFor(devices))
     test(`${name} (${device})`, async () => {
       const hub = await new MockHub().start();
       try {
@@ -195,7 +195,7 @@ check('files to download, and the way to delete', withGaps, async (console, hub,
   await console.gone('dialog');
   assert.ok(hub.recordings.includes(recording));
   await console.page.keyboard.press('Enter');
-  await console.page.locator('dialog .danger').click();
+  await console.page.locator('dialog[open] .danger').click();
   await until('it is deleted', () => !hub.recordings.includes(recording));
   await console.see('.total', '999 recordings');
 });

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { Camera } from './camera.js';
 import { makeClip } from './clip.js';
-import { Console, DEVICES, openBrowser } from './console_page.js';
+import { Console, openBrowser, sizesFor } from './console_page.js';
 import { Hub, until } from './hub.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'camhub-console-'));
@@ -44,7 +44,7 @@ test('the page is light, as it is sent', async () => {
   assert.ok(sum < 100000, `${sum} bytes`);
 });
 
-for (const device of Object.keys(DEVICES))
+for (const device of sizesFor())
   test(`first visit, live, recording, film (${device})`, async () => {
     const name = `${device}-camera`, console = await Console.open(browser, hub, device);
     const tile = `.tile[data-name="${name}"]`;

@@ -8,6 +8,12 @@ export const DEVICES = {
   phone: { viewport: { width: 360, height: 740 }, hasTouch: true },
 };
 
+// The sizes at which a test runs: by turns one of them, or each (`./dev test long`).
+let turn = 0;
+export function sizesFor(devices = Object.keys(DEVICES)) {
+  return process.env.CAMHUB_TEST_LONG ? devices : [devices[turn++ % devices.length]];
+}
+
 export function openBrowser() {
   return chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', headless: true,
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',

@@ -1,7 +1,7 @@
 // The console page and cameras that the hub pulls in (sources), their sound, and outputs, against the mock hub.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { Console, DEVICES, openBrowser } from './console_page.js';
+import { Console, DEVICES, openBrowser, sizesFor } from './console_page.js';
 import { until } from './hub.js';
 import { HOSTILE, LONG_URL, makeCamera, makeOutput, makeSource, makeSources } from './mock_data.js';
 import { MockHub } from './mock_hub.js';
@@ -13,7 +13,7 @@ before(async () => { browser = await openBrowser(); });
 after(() => browser?.close());
 
 function check(name, use, { cameras = makeSources, page: pageOptions, devices = ['desk'], wakes = false } = {}) {
-  for (const device of devices)
+  for (const device of sizesFor(devices))
     test(`${name} (${device})`, async () => {
       const hub = await new MockHub({ cameras: cameras(), recordings: 0 }).start();
       hub.wakes = wakes;

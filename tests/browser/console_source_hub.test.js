@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { Console, openBrowser } from './console_page.js';
+import { Console, openBrowser, sizesFor } from './console_page.js';
 import { until } from './hub.js';
 import { phone, Shooting } from './live_camera.js';
 import { makeLiveClip } from './live_clip.js';
@@ -331,7 +331,7 @@ const acts = {
 };
 
 describe('the console and a hub with sources', { concurrency: 2 }, () => {
-  for (const device of Object.keys(COLOURS))
+  for (const device of sizesFor(Object.keys(COLOURS)))
     test(device, async t => {
       const scene = new Scene(device);
       t.after(() => scene.close());
