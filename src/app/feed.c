@@ -16,6 +16,7 @@
 
 #define LENGTH_BYTES 4u
 #define TOUCH_US INT64_C(10000000)
+#define ANEW_US INT64_C(60000000) // after it was given up, where no viewer may ever come
 #define LOG_LINES_BYTES CH_SOURCE_LOG_BYTES
 
 struct ch_feed {
@@ -81,12 +82,24 @@ void ch_feed_touch(struct ch_feed *feed)
     count_users(feed);
 }
 
+// What is recorded or pushed on has nobody who comes and asks for it.
+static void try_anew(struct ch_feed *feed)
+{
+    struct ch_source_facts facts;
+    if (!feed->camera || !(feed->record || ch_outputs_of(feed->camera) > 0))
+        return;
+    ch_source_facts(feed->source, &facts);
+    if (facts.state == CH_SUPERVISOR_GIVEN_UP && ch_clock_wall_us() - facts.since_us > ANEW_US)
+        knock(feed);
+}
+
 void ch_feeds_housekeep(struct ch_hub *hub, int64_t now_us)
 {
     for (struct ch_feed *feed = hub->feeds; feed; feed = feed->next) {
         if (feed->touched_us > 0 && now_us - feed->touched_us > TOUCH_US)
             feed->touched_us = 0;
         count_users(feed);
+        try_anew(feed);
     }
 }
 

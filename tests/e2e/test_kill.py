@@ -107,6 +107,7 @@ class Kill(KillTest):
     def test_ten_kills(self):
         self.rounds(10, seed=1)
 
+    @long
     @weight(30)
     def test_ten_more_kills(self):
         self.rounds(10, seed=2)

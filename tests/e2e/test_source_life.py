@@ -13,7 +13,7 @@ import jpegs
 import prometheus
 import processes
 import sources
-from cases import phone, weight
+from cases import long, phone, weight
 from contract import ask
 from hub import wait_until
 from sources import (SourceTest, command, details, file_source, free_port, source_states, state, wait_state, wait_told,
@@ -395,6 +395,19 @@ class Bad(SourceTest):
             with self.subTest(program):
                 self.wait_given_up(hub, 'film', words, 2)
                 self.assertTrue(hub.alive())
+
+    @long
+    @weight(70)
+    def test_given_up_and_tried_anew(self):
+        """What is recorded is tried again once a minute, as nobody comes and asks for it; what is only watched is not."""
+        film, process = films.film(2, gop=15), {'crash_threshold': 1}
+        hub = self.source_hub([file_source('recorded', film, process=process, record='always'),
+                               file_source('watched', film, process=process)], ffmpeg='/bin/false')
+        self.watcher(hub, 'watched')
+        for name in ('recorded', 'watched'):
+            self.wait_given_up(hub, name, 'status 1', 1)
+        wait_until(lambda: details(hub, 'recorded')['statistics']['runs'] > 1, 80)
+        self.assertEqual(details(hub, 'watched')['statistics']['runs'], 1)
 
     def test_no_orphans(self):
         """kill -9 of the hub: its children end with it, whatever they are at."""
