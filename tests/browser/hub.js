@@ -4,6 +4,9 @@ import { createReadStream, existsSync, readFileSync, readdirSync, statSync } fro
 import { createServer } from 'node:http';
 import path from 'node:path';
 
+// A test that takes long: only `./dev test long` runs it.
+export const LONG = { skip: !process.env.CAMHUB_TEST_LONG && './dev test long' };
+
 export async function until(what, question, seconds = 20) {
   const end = Date.now() + seconds * 1000;
   for (;;) {

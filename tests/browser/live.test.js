@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { until } from './hub.js';
+import { LONG, until } from './hub.js';
 import { Shooting } from './live_camera.js';
 import { BITS, makeJpegs, makeLiveClip } from './live_clip.js';
 import { FakeHub } from './live_hub.js';
@@ -280,7 +280,7 @@ describe('live players', { concurrency: 2 }, () => {
     await everyPicture(scene.live, 15);
   }));
 
-  test('what was shown does not pile up', { skip: !process.env.CAMHUB_TEST_LONG && './dev test long' }, () => watching({}, async scene => {
+  test('what was shown does not pile up', LONG, () => watching({}, async scene => {
     await playing(scene.live);
     for (let n = 0; n < 3; n++) {
       await wait(5000);

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { readFragments, readTracks, repeatFragment, silentFrame, withoutTrack } from '../../web/boxes.js';
 import { SoundTrack } from '../../web/sound_track.js';
-import { until } from './hub.js';
+import { LONG, until } from './hub.js';
 import { BITS } from './live_clip.js';
 import { FakeHub } from './live_hub.js';
 import { install, LivePage, openWindows } from './live_page.js';
@@ -181,6 +181,7 @@ async function goesOn(live, seconds) {
   await moves(live);
   await wait(1000);
   await live.page.evaluate(observe);
+  const earlier = (await live.states()).length; // a connection that was lost may have been noticed
   const begin = await live.page.evaluate(() => live.media.currentTime);
   await wait(seconds * 1000);
   const looks = await live.page.evaluate(() => ({ ...window.looks, now: live.media.currentTime }));
@@ -188,7 +189,7 @@ async function goesOn(live, seconds) {
   assert.ok(looks.now - begin > seconds / 2, `${looks.now - begin} s in ${seconds}`);
   assert.ok(looks.longest < FREEZE_MS, `stood still for ${looks.longest} ms`);
   assert.equal(looks.back, 0);
-  assert.ok(!(await live.states()).includes('stalled'));
+  assert.ok(!(await live.states()).slice(earlier).includes('stalled'));
   assert.deepEqual(await live.events('trouble'), []);
   return { ...looks, ...figures };
 }
@@ -208,7 +209,7 @@ describe('the player, with sound', { concurrency: 2 }, () => {
     assert.equal(camera.connections, 2, 'it was only muted');
   }));
 
-  test('picture and sound are together', () => listening({}, async ({ live }) => {
+  test('picture and sound are together', LONG, () => listening({}, async ({ live }) => {
     await moves(live);
     const pairs = await live.page.evaluate(async BEEP_S => {
       const { media } = live, context = new AudioContext(), flashes = [], beeps = [];
@@ -245,13 +246,13 @@ describe('the player, with sound', { concurrency: 2 }, () => {
     assert.ok(Math.abs(middle) < 120, `${middle} ms apart`);
   }));
 
-  for (const [what, options] of [
-    ['small holes', { sound: seconds => seconds % 1.3 > 0.15 }],
-    ['holes of seconds', { sound: seconds => seconds % 6 < 3 }],
-    ['sound that is 0.8 s late', { late: 0.8 }],
-    ['sound that is too late to wait for', { late: 5 }],
+  for (const [what, options, when] of [
+    ['small holes', { sound: seconds => seconds % 1.3 > 0.15 }, {}],
+    ['holes of seconds', { sound: seconds => seconds % 6 < 3 }, LONG],
+    ['sound that is 0.8 s late', { late: 0.8 }, LONG],
+    ['sound that is too late to wait for', { late: 5 }, {}],
   ])
-    test(`${what}: the pictures go on`, () => listening(options, ({ live }) => goesOn(live, 7)));
+    test(`${what}: the pictures go on`, when, () => listening(options, ({ live }) => goesOn(live, 7)));
 
   test('a source that was announced with sound and has none: told, and no picture is kept', () =>
     listening({ sound: () => false }, async ({ live }) => {
@@ -259,7 +260,7 @@ describe('the player, with sound', { concurrency: 2 }, () => {
       assert.equal(await sound(live), 'silent');
     }));
 
-  test('sound that begins later than the pictures is heard then', () =>
+  test('sound that begins later than the pictures is heard then', LONG, () =>
     listening({ sound: seconds => seconds > 9 }, async ({ live }) => {
       await until('silent', async () => await sound(live) === 'silent');
       await until('on', async () => await sound(live) === 'on');
