@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LINE_BYTES CH_LOG_TEXT_BYTES // of the whole line
@@ -63,10 +64,24 @@ void ch_log_set_tap(ch_log_tap *tap, void *context)
 
 // --- the file ---
 
+static void make_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash && slash > path ? strndup(path, (size_t)(slash - path)) : NULL;
+    if (folder)
+        (void)!mkdir(folder, 0755);
+    free(folder);
+}
+
 // A pipe that nobody reads must not hold up the program.
 static int open_file(const char *path)
 {
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640);
+    static const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    int fd = open(path, flags, 0640);
+    if (fd < 0 && errno == ENOENT) {
+        make_folder(path);
+        fd = open(path, flags, 0640);
+    }
     return fd < 0 ? -errno : fd;
 }
 

@@ -34,8 +34,8 @@ int ch_log_level_from_name(const char *name); // a level, or -EINVAL
 typedef void ch_log_writer(void *context, const char *line);
 void ch_log_set_writer(ch_log_writer *writer, void *context);
 
-// A file that gets the same lines, beside the writer; they are appended, and the file is made if it is not there, its
-// folder is not. It is written by the thread that logs, without a sync. A line that cannot be written is lost there;
+// A file that gets the same lines, beside the writer; they are appended, and the file is made if it is not there, and
+// so is its folder, but not the one above. It is written by the thread that logs, without a sync. A line that cannot be written is lost there;
 // that is said on stderr, once until a line has been written again. 0, or a negative errno, and nothing has changed.
 // NULL: no file any more.
 int ch_log_set_file(const char *path);

@@ -54,6 +54,7 @@ export async function install({ module, kind, url, BITS }) {
     };
     media.requestVideoFrameCallback(onFrame);
   }
+  const FLICKER = 4;
   // The longest row of pictures, none left out, among those seen whose number lies between `low` and `high`, of a clip
   // that goes round after `count`; and `back`, those around the first picture that came after a later one, or null.
   function longestRow(count, low, high) {
@@ -61,12 +62,16 @@ export async function install({ module, kind, url, BITS }) {
     const around = n => seen.slice(Math.max(0, n - 5), n + 3).map(({ number, time }) => `${number} (${time})`).join(' ');
     let longest = 0, row = 0, back = null, last = null;
     const flickers = [];
+    let newer = 0; // up to where older pictures are a flicker
     seen.forEach(({ number }, n) => {
+      if (n < newer)
+        return;
       if (last !== null && isBack(last, number)) {
-        const next = seen[n + 1]?.number;
-        if (next === undefined || !isBack(last, next)) { // once, between newer ones, or nobody knows yet
-          if (next !== undefined)
+        const behind = seen.slice(n + 1, n + 1 + FLICKER), at = behind.findIndex(next => !isBack(last, next.number));
+        if (at >= 0 || behind.length < FLICKER) { // a few, between newer ones, or nobody knows yet
+          if (at >= 0)
             flickers.push(around(n));
+          newer = at >= 0 ? n + 1 + at : seen.length;
           return;
         }
         back ??= around(n);
@@ -123,7 +128,8 @@ export class LivePage {
   }
 
   // The longest row of pictures since the last seen(), of a clip of `count`; none may have gone back. (Chromium, on a busy
-  // machine, now and then tells of an older picture once between two newer ones: that may happen twice.)
+  // machine, now and then shows a few older pictures between two newer ones, those that it decodes on its way from the
+  // key frame after a jump: that may happen twice.)
   async longestRow(count, { low = -1, high = count, begunAnew = false } = {}) {
     const { longest, back } = await this.page.evaluate(range => window.live.longestRow(...range), [count, low, high]);
     assert.ok(back === null || begunAnew, `went back: ${back}`);

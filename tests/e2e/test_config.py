@@ -218,8 +218,8 @@ class Serve(ConfigTest):
 
     def test_log_file(self):
         """The same lines as on stderr; after a rename and SIGHUP in a new file."""
-        path = self.write('hub.json', {'logging': {'file': 'hub.log'}})
-        log, old = os.path.join(self.root, 'hub.log'), os.path.join(self.root, 'hub.log.1')
+        path = self.write('hub.json', {'logging': {'file': 'logs/hub.log'}})
+        log, old = os.path.join(self.root, 'logs', 'hub.log'), os.path.join(self.root, 'hub.log.1')
         hub = self.start_hub('--config', path)
         hub.wait_log('listening on')
         wait_until(lambda: 'listening on' in open(log, encoding='utf8').read(), what='the file has the line')
@@ -233,10 +233,10 @@ class Serve(ConfigTest):
         self.assertNotIn('SIGHUP', open(old, encoding='utf8').read())
 
     def test_log_file_that_cannot_be(self):
-        path = self.write('hub.json', {'logging': {'file': 'none/hub.log'}})
+        path = self.write('hub.json', {'logging': {'file': 'none/deeper/hub.log'}})
         code, _, err = self.run_camhub('serve', '--config', path, '--port', '0')
         self.assertEqual(code, 1)
-        self.assertIn('none/hub.log cannot be opened: No such file or directory', err)
+        self.assertIn('none/deeper/hub.log cannot be opened: No such file or directory', err)
 
     def test_bad_reload(self):
         """A bad file changes nothing, and each fault is in the log; a good one is taken on."""
