@@ -561,12 +561,13 @@ static void log_file(void **state)
     unsigned lines = 0;
     in_a_folder(folder);
     ch_log_set_writer(count_line, &lines);
-    assert_int_equal(ch_log_set_file("none/x.log"), -ENOENT);
+    assert_int_equal(ch_log_set_file("none/deeper/x.log"), -ENOENT);
     assert_int_equal(ch_log_set_file("."), -EISDIR);
+    assert_int_equal(ch_log_set_file("made/x.log"), 0); // with its folder
     write_text("x.log", "[x] before\n");
     assert_int_equal(ch_log_set_file("x.log"), 0);
     ch_log_info("one");
-    assert_int_equal(ch_log_set_file("none/x.log"), -ENOENT); // and the old one goes on
+    assert_int_equal(ch_log_set_file("none/deeper/x.log"), -ENOENT); // and the old one goes on
     ch_log_info("two");
     assert_int_equal(rename("x.log", "old.log"), 0);
     ch_log_info("three");
@@ -575,18 +576,18 @@ static void log_file(void **state)
     assert_logged("old.log", "before\none\ntwo\nthree\n");
     assert_logged("x.log", "four\n");
     assert_int_equal(mkdir("y", 0700), 0);
-    assert_int_equal(ch_log_set_file("y/y.log"), 0);
+    assert_int_equal(ch_log_set_file("y/w/y.log"), 0);
     assert_int_equal(rename("y", "z"), 0);
     assert_int_equal(ch_log_reopen(), -ENOENT);
     ch_log_info("five");
-    assert_logged("z/y.log", "five\n");
+    assert_logged("z/w/y.log", "five\n");
     ch_log_set_level(CH_LOG_ERROR);
     ch_log_info("not made");
     ch_log_set_level(CH_LOG_INFO);
     assert_int_equal(ch_log_set_file(NULL), 0);
     assert_int_equal(ch_log_reopen(), 0);
     ch_log_info("nowhere");
-    assert_logged("z/y.log", "five\n");
+    assert_logged("z/w/y.log", "five\n");
     assert_int_equal(lines, 6); // the writer got them all the same
     ch_log_set_writer(NULL, NULL);
     out_of_the_folder(folder);
