@@ -44,22 +44,14 @@ void ch_api_reply_method(struct ch_peer *peer, const char *allowed)
 
 // --- the query ---
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static int decode(const char *text, size_t size, char *out, size_t capacity)
 {
     size_t used = 0;
     for (size_t i = 0; i < size; i++) {
         char c = text[i] == '+' ? ' ' : text[i];
         if (c == '%') {
-            int high = i + 2 < size ? hex_digit(text[i + 1]) : -1;
-            int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
+            int high = i + 2 < size ? ch_hex_digit(text[i + 1]) : -1;
+            int low = high >= 0 ? ch_hex_digit(text[i + 2]) : -1;
             if (low < 0 || high * 16 + low == 0)
                 return -EINVAL;
             c = (char)(high * 16 + low);

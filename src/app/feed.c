@@ -3,7 +3,6 @@
 #include "app/events.h"
 #include "app/json_out.h"
 #include "app/output.h"
-#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -14,10 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LENGTH_BYTES 4u
 #define TOUCH_US INT64_C(10000000)
 #define ANEW_US INT64_C(60000000) // after it was given up, where no viewer may ever come
-#define LOG_LINES_BYTES CH_SOURCE_LOG_BYTES
 
 struct ch_feed {
     struct ch_hub *hub;
@@ -146,7 +143,6 @@ static void take_video_config(struct ch_feed *feed, const struct ch_flv_item *it
     append(feed, frame, (size_t)bytes);
 }
 
-// Lengths become start codes, which are as long.
 static void take_picture(struct ch_feed *feed, const struct ch_flv_item *item)
 {
     struct ch_frame *frame = new_message(feed, item->decode_ms + item->composition_ms, item->size);
@@ -156,10 +152,7 @@ static void take_picture(struct ch_feed *feed, const struct ch_flv_item *item)
     }
     uint8_t *payload = frame->message + CH_CAMERA_HEADER_BYTES;
     memcpy(payload, item->data, item->size);
-    for (size_t at = 0, bytes; at + LENGTH_BYTES <= item->size; at += LENGTH_BYTES + bytes) {
-        bytes = ch_get_be32(payload + at);
-        ch_put_be32(payload + at, 1);
-    }
+    ch_flv_picture_to_annexb(payload, item->size);
     append(feed, frame, item->size);
 }
 
@@ -401,7 +394,7 @@ json_t *ch_feed_to_json(const struct ch_feed *feed)
 
 static json_t *log_to_json(const struct ch_feed *feed)
 {
-    char text[LOG_LINES_BYTES];
+    char text[CH_SOURCE_LOG_BYTES];
     size_t size = ch_source_log(feed->source, text, sizeof text);
     json_t *lines = json_array();
     for (size_t at = 0; lines && at < size;) {

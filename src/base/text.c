@@ -61,6 +61,14 @@ int ch_parse_seconds_us(const char *text, int64_t min_us, int64_t max_us, int64_
     return 0;
 }
 
+int ch_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20); // lower case
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 void ch_format_hex(const uint8_t *data, size_t size, char *out)
 {
     static const char digits[] = "0123456789abcdef";

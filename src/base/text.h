@@ -15,6 +15,8 @@ int ch_parse_int(const char *text, int64_t min, int64_t max, int64_t *out);
 // Seconds as a decimal fraction ("0.5") into microseconds. As ch_parse_int.
 int ch_parse_seconds_us(const char *text, int64_t min_us, int64_t max_us, int64_t *out_us);
 
+// 0 to 15, or -1.
+int ch_hex_digit(char c);
 // Lower-case hex of `size` bytes; out has 2 * size + 1.
 void ch_format_hex(const uint8_t *data, size_t size, char *out);
 

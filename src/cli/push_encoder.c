@@ -1,7 +1,5 @@
 #include "cli/push_encoder.h"
 
-#include "base/bytes.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,16 +66,6 @@ static void forget_stream(struct ch_push_encoder *encoder)
     encoder->sets_bytes = 0;
 }
 
-// A phone's encoder writes start codes, and so do we, over the lengths.
-static void put_start_codes(uint8_t *data, size_t size)
-{
-    for (size_t at = 0; at < size;) {
-        size_t bytes = ch_get_be32(data + at);
-        ch_put_be32(data + at, 1);
-        at += 4 + bytes;
-    }
-}
-
 static int take_item(struct ch_push_encoder *encoder, const struct ch_flv_item *item)
 {
     if (item->kind == CH_FLV_FOREIGN)
@@ -86,7 +74,7 @@ static int take_item(struct ch_push_encoder *encoder, const struct ch_flv_item *
         return take_sets(encoder, item);
     if (item->kind != CH_FLV_VIDEO || !encoder->running)
         return 0;
-    put_start_codes(item->data, item->size);
+    ch_flv_picture_to_annexb(item->data, item->size);
     return take_picture(encoder, item->data, item->size, item->decode_ms + item->composition_ms, item->key);
 }
 

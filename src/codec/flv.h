@@ -97,4 +97,7 @@ int ch_flv_reader_next(struct ch_flv_reader *reader, struct ch_flv_item *out);
 // NULL with capacity 0). -EBADMSG: not whole, an empty set, another version, or lengths not of 4 bytes.
 int64_t ch_flv_avcc_to_annexb(const uint8_t *avcc, size_t size, uint8_t *out, size_t capacity);
 
+// Turns a picture (CH_FLV_VIDEO), whose lengths were checked, into Annex B in place: start codes are as long as lengths.
+void ch_flv_picture_to_annexb(uint8_t *picture, size_t size);
+
 #endif

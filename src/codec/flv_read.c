@@ -9,6 +9,7 @@
 #define TAG_HEADER_BYTES 11u
 #define AVC_HEADER_BYTES 5u          // frame type and codec, packet type, composition time
 #define AAC_HEADER_BYTES 2u          // format, packet type
+#define LENGTH_BYTES 4u              // in front of each NAL unit
 #define KEEP_BYTES (256u << 10)      // memory that is not given back
 #define TIME_WRAP (INT64_C(1) << 31) // ms
 
@@ -233,9 +234,9 @@ static const char *name_of_audio(const uint8_t *body, size_t size)
 static bool lengths_lie_inside(const uint8_t *data, size_t size)
 {
     for (size_t at = 0; at < size;) {
-        if (size - at < 4 || size - at - 4 < ch_get_be32(data + at))
+        if (size - at < LENGTH_BYTES || size - at - LENGTH_BYTES < ch_get_be32(data + at))
             return false;
-        at += 4 + ch_get_be32(data + at);
+        at += LENGTH_BYTES + ch_get_be32(data + at);
     }
     return true;
 }
@@ -372,4 +373,12 @@ int64_t ch_flv_avcc_to_annexb(const uint8_t *avcc, size_t size, uint8_t *out, si
         rc = copy_sets(&sets, count);
     }
     return rc < 0 ? rc : (int64_t)sets.used;
+}
+
+void ch_flv_picture_to_annexb(uint8_t *picture, size_t size)
+{
+    for (size_t at = 0, bytes; at + LENGTH_BYTES <= size; at += LENGTH_BYTES + bytes) {
+        bytes = ch_get_be32(picture + at);
+        ch_put_be32(picture + at, 1);
+    }
 }

@@ -9,6 +9,8 @@
 // and all judgements are made in the order of the bytes, so pieces give the same answer as the whole.
 #include "proto/http.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <llhttp.h>
@@ -426,23 +428,15 @@ int ch_http_parse(const char *data, size_t size, struct ch_http_request *out)
 
 // Paths
 
-static int hex_digit(char c)
-{
-    if (is_digit(c))
-        return c - '0';
-    c = lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 int ch_http_decode_path(struct ch_span path, char *out, size_t capacity)
 {
     size_t length = 0;
     for (size_t i = 0; i < path.size; i++) {
         int c = (unsigned char)path.data[i];
         if (c == '%') {
-            if (path.size - i < 3 || hex_digit(path.data[i + 1]) < 0 || hex_digit(path.data[i + 2]) < 0)
+            if (path.size - i < 3 || ch_hex_digit(path.data[i + 1]) < 0 || ch_hex_digit(path.data[i + 2]) < 0)
                 return -EINVAL;
-            c = hex_digit(path.data[i + 1]) << 4 | hex_digit(path.data[i + 2]);
+            c = ch_hex_digit(path.data[i + 1]) << 4 | ch_hex_digit(path.data[i + 2]);
             i += 2;
         }
         if (c < 0x20 || c == 0x7f)

@@ -276,44 +276,6 @@ static struct ch_frame *next_frame(struct ch_viewer *viewer)
 
 #define BATCH_PIECES (BATCH_FRAMES * CH_VIEWER_FLV_PIECES)
 
-// Frames from the cursor on that go out in one write, all of the parameters that were announced.
-static size_t collect(struct ch_viewer *viewer, struct ch_frame *frames[BATCH_FRAMES], struct iovec iov[BATCH_PIECES])
-{
-    size_t count = 0, bytes = 0;
-    struct ch_frame *frame;
-    for (size_t ahead = 0;
-         count < BATCH_FRAMES && bytes < BATCH_BYTES && (frame = ch_cursor_peek_ahead(&viewer->cursor, ahead));
-         ahead++) {
-        if (!frame->sample)
-            continue;
-        if (frame->params != viewer->said)
-            break;
-        frames[count] = frame;
-        iov[count] = ch_viewer_in_one_piece(frame, is_ws(viewer));
-        bytes += iov[count++].iov_len;
-    }
-    return count;
-}
-
-static size_t collect_flv(struct ch_viewer *viewer, struct ch_frame *frames[BATCH_FRAMES],
-                          struct iovec iov[BATCH_PIECES])
-{
-    size_t count = 0, bytes = 0;
-    struct ch_frame *frame;
-    for (size_t ahead = 0;
-         count < BATCH_FRAMES && bytes < BATCH_BYTES && (frame = ch_cursor_peek_ahead(&viewer->cursor, ahead));
-         ahead++) {
-        if (!frame->sample)
-            continue;
-        if (frame->params != viewer->said || frame->sample_bytes > CH_VIEWER_FLV_SAMPLE_MAX)
-            break;
-        frames[count] = frame;
-        ch_viewer_in_flv_pieces(frame, is_ws(viewer), iov + CH_VIEWER_FLV_PIECES * count++);
-        bytes += frame->sample_bytes;
-    }
-    return count;
-}
-
 static size_t total_bytes(const struct iovec *iov, size_t count)
 {
     size_t bytes = 0;
@@ -322,13 +284,38 @@ static size_t total_bytes(const struct iovec *iov, size_t count)
     return bytes;
 }
 
+// Frames from the cursor on that go out in one write, all of the parameters that were announced; each in so many pieces.
+static size_t collect(struct ch_viewer *viewer, size_t pieces, struct ch_frame *frames[BATCH_FRAMES],
+                      struct iovec iov[BATCH_PIECES])
+{
+    const bool flv = is_flv(viewer), ws = is_ws(viewer);
+    size_t count = 0, bytes = 0;
+    struct ch_frame *frame;
+    for (size_t ahead = 0;
+         count < BATCH_FRAMES && bytes < BATCH_BYTES && (frame = ch_cursor_peek_ahead(&viewer->cursor, ahead));
+         ahead++) {
+        struct iovec *at = iov + count * pieces;
+        if (!frame->sample)
+            continue;
+        if (frame->params != viewer->said || (flv && frame->sample_bytes > CH_VIEWER_FLV_SAMPLE_MAX))
+            break;
+        if (flv)
+            ch_viewer_in_flv_pieces(frame, ws, at);
+        else
+            *at = ch_viewer_in_one_piece(frame, ws);
+        frames[count++] = frame;
+        bytes += frame->sample_bytes;
+    }
+    return count;
+}
+
 // Bytes sent, 0 if there is no room now, or a negative errno.
 static ssize_t send_batch(struct ch_viewer *viewer)
 {
     struct ch_frame *frames[BATCH_FRAMES];
     struct iovec iov[BATCH_PIECES];
     size_t pieces = is_flv(viewer) ? CH_VIEWER_FLV_PIECES : 1; // of each frame
-    size_t count = pieces > 1 ? collect_flv(viewer, frames, iov) : collect(viewer, frames, iov);
+    size_t count = collect(viewer, pieces, frames, iov);
     ssize_t taken = viewer->outlet->try_send(viewer->owner, iov, count * pieces);
     if (taken < 0)
         return taken;

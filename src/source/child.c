@@ -603,11 +603,6 @@ size_t ch_child_said(const struct ch_child *child, const struct ch_redactor *red
     return n - start;
 }
 
-size_t ch_child_errors(const struct ch_child *child, char *out, size_t room)
-{
-    return ch_child_said(child, NULL, CH_CHILD_ERROR_LINES, out, room);
-}
-
 size_t ch_child_last_error(const struct ch_child *child, char *out, size_t room)
 {
     return ch_child_said(child, NULL, 1, out, room);

@@ -128,8 +128,7 @@ void ch_child_end_input(struct ch_child *child);         // end of file behind w
 // secrets were hidden: who hides them later would not recognise one that was cut in half.
 size_t ch_child_said(const struct ch_child *child, const struct ch_redactor *redactor, unsigned lines, char *out,
                      size_t room);
-// CH_CHILD_ERROR_LINES of them, and the last one; nothing is hidden.
-size_t ch_child_errors(const struct ch_child *child, char *out, size_t room);
+// The last of them; nothing is hidden.
 size_t ch_child_last_error(const struct ch_child *child, char *out, size_t room);
 void ch_child_forget_errors(struct ch_child *child);
 

@@ -1,5 +1,7 @@
 #include "source/redact.h"
 
+#include "base/text.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdbool.h>
@@ -286,20 +288,12 @@ char *ch_redact_url(const char *url)
 
 // --- collecting secrets -----------------------------------------------------------------------
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 // The byte that "%XX" at `at` stands for, or -1.
 static int percent_byte(const char *at, const char *to)
 {
-    if (to - at < 3 || at[0] != '%' || hex_digit(at[1]) < 0 || hex_digit(at[2]) < 0)
+    if (to - at < 3 || at[0] != '%' || ch_hex_digit(at[1]) < 0 || ch_hex_digit(at[2]) < 0)
         return -1;
-    return hex_digit(at[1]) * 16 + hex_digit(at[2]);
+    return ch_hex_digit(at[1]) * 16 + ch_hex_digit(at[2]);
 }
 
 static size_t percent_decode(const char *from, const char *to, char *out)

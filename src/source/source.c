@@ -20,7 +20,6 @@
 #define LEAD_MS 30000                   // what comes may be ahead of the clock by this
 #define JUMP_MS 10000                   // in the times: says nothing of the speed
 #define DESCRIPTION_BYTES 200
-#define LOG_LINES 20
 #define WORDS_BYTES 200 // of ffmpeg's own, in an error
 
 struct run {
@@ -51,8 +50,6 @@ struct ch_source {
     bool freeing, reading, ahead;
     unsigned users;
     uint32_t fruitless; // runs of a network source in a row without a picture
-    bool given_up;
-    uint64_t given_ups;
     struct ch_ffmpeg_way way;
     char **argv; // of the newest run
     struct ch_redactor redactor;
@@ -259,7 +256,6 @@ static int on_prepare(void *owner, struct ch_child_options *options)
     ch_flv_reader_clear(&source->run.reader);
     source->run = (struct run){.way = source->way, .begun_us = ch_clock_mono_us()};
     source->ahead = false;
-    source->given_up = false;
     uv_timer_stop(&source->pace);
     free(source->argv);
     source->argv = ch_ffmpeg_source_args(source->ffmpeg, source->config, &source->way);
@@ -330,9 +326,7 @@ static enum ch_run_end judge(struct ch_source *source, const struct ch_child_exi
     set_error(source, how);
     if (config->type != CH_SOURCE_NETWORK || run->has_key || ++source->fruitless <= config->max_reconnect_attempts)
         return CH_RUN_CRASHED;
-    source->given_up = true;
-    source->given_ups++;
-    return CH_RUN_ENDED;
+    return CH_RUN_HOPELESS;
 }
 
 static enum ch_run_end on_ended(void *owner, const struct ch_child_exit *how)
@@ -434,23 +428,22 @@ const char *ch_source_description(const struct ch_source *source)
 
 size_t ch_source_log(const struct ch_source *source, char *out, size_t room)
 {
-    return ch_child_said(&source->supervisor.child, &source->redactor, LOG_LINES, out, room);
+    return ch_child_said(&source->supervisor.child, &source->redactor, CH_CHILD_ERROR_LINES, out, room);
 }
 
 void ch_source_facts(const struct ch_source *source, struct ch_source_facts *out)
 {
     const struct ch_supervisor *supervisor = &source->supervisor;
     const struct run *run = &source->run;
-    bool given_up = source->given_up && supervisor->state == CH_SUPERVISOR_ENDED;
     *out = (struct ch_source_facts){
-        .state = given_up ? CH_SUPERVISOR_GIVEN_UP : supervisor->state,
+        .state = supervisor->state,
         .since_us = supervisor->since_us,
         .retry_us = ch_supervisor_wait_us(supervisor),
         .pid = ch_child_pid(&supervisor->child),
         .runs = supervisor->runs,
         .restarts = supervisor->restarts,
-        .crashes = supervisor->crashes + source->given_ups,
-        .recent_crashes = ch_supervisor_recent_crashes(supervisor) + given_up,
+        .crashes = supervisor->crashes,
+        .recent_crashes = ch_supervisor_recent_crashes(supervisor),
         .bytes = source->bytes,
         .packets = source->packets,
         .video_packets = source->video_packets,

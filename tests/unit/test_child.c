@@ -24,7 +24,7 @@ static void test_output_and_status(void **state)
     assert_int_equal(run->how.signal, 0);
     assert_false(run->how.stopped || run->how.timed_out);
     char text[CH_CHILD_ERRORS_BYTES];
-    assert_int_equal(ch_child_errors(&run->child, text, sizeof text), 3);
+    assert_int_equal(ch_child_said(&run->child, NULL, CH_CHILD_ERROR_LINES, text, sizeof text), 3);
     assert_string_equal(text, "two");
     run_free(run);
 }
@@ -142,7 +142,7 @@ static void test_stderr_flood(void **state)
     ch_child_stop(&run->child);
     run_until(run, &run->ended, 1);
     char text[CH_CHILD_ERRORS_BYTES];
-    size_t n = ch_child_errors(&run->child, text, sizeof text);
+    size_t n = ch_child_said(&run->child, NULL, CH_CHILD_ERROR_LINES, text, sizeof text);
     unsigned lines = 1;
     for (size_t i = 0; i < n; i++)
         lines += text[i] == '\n';
@@ -173,12 +173,12 @@ static void test_error_lines(void **state)
                      0);
     run_until(run, &run->ended, 1);
     char text[CH_CHILD_ERRORS_BYTES], small[8];
-    ch_child_errors(&run->child, text, sizeof text);
+    ch_child_said(&run->child, NULL, CH_CHILD_ERROR_LINES, text, sizeof text);
     assert_memory_equal(text, "line 12\nline 13\n", 16);
     assert_non_null(strstr(text, "line 29\n50%\nbad [1m end"));
     assert_int_equal(ch_child_last_error(&run->child, text, sizeof text), strlen("bad [1m end"));
     assert_string_equal(text, "bad [1m end");
-    assert_int_equal(ch_child_errors(&run->child, small, sizeof small), 7);
+    assert_int_equal(ch_child_said(&run->child, NULL, CH_CHILD_ERROR_LINES, small, sizeof small), 7);
     assert_string_equal(small, "[1m end");
     run_free(run);
 }
@@ -202,7 +202,7 @@ static void test_cut_error_lines(void **state)
         size_t shown = length <= 4090 ? length + 1 : 0; // with its '\n'
         memset(expected, 'x', sizeof expected);
         snprintf(expected + (shown ? shown - 1 : 0), 10, "%slast", shown ? "\n" : "");
-        assert_int_equal(ch_child_errors(&run->child, text, sizeof text), strlen(expected));
+        assert_int_equal(ch_child_said(&run->child, NULL, CH_CHILD_ERROR_LINES, text, sizeof text), strlen(expected));
         assert_string_equal(text, expected);
     }
     // The same in many small pieces, and a line without an end.
@@ -217,7 +217,7 @@ static void test_cut_error_lines(void **state)
     assert_string_equal(text + n - 9, "\nline 899");
     assert_int_equal(start(run, (struct ch_child_options){0}, "head -c 9000 /dev/zero | tr '\\0' x >&2"), 0);
     run_until(run, &run->ended, ended + 2);
-    assert_int_equal(ch_child_errors(&run->child, text, sizeof text), 0);
+    assert_int_equal(ch_child_said(&run->child, NULL, CH_CHILD_ERROR_LINES, text, sizeof text), 0);
     assert_string_equal(text, "");
     run_free(run);
 }

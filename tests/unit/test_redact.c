@@ -191,7 +191,7 @@ static void test_odd_encodings(void **state)
         {"rtsp://user:pw%00qqqq@h", "pw%00qqqq", "***"},
         {"rtsp://user:%70%77%64%31@h", "pwd1 %70wd1 %70%77%64%31", "*** *** ***"},
         {"rtsp://user:caf%C3%A9-noir@h", "caf\xc3\xa9-noir caf%c3%a9-noir", "*** ***"},
-        {"rtsp://user:ctrl%09tabs@h", "ctrl tabs", "***"}, // as ch_child_errors shows it
+        {"rtsp://user:ctrl%09tabs@h", "ctrl tabs", "***"}, // as ch_child_said shows it
     };
     check_spoken(cases, sizeof cases / sizeof *cases);
 }

@@ -155,6 +155,24 @@ static inline void send_gop(struct source *source, unsigned pictures)
         send_picture(source, i == 0);
 }
 
+// Nine pictures with B-frames among them, in decoding order. The n-th is shown b_frame_times[n] times 40 ms behind the
+// first.
+static const uint32_t b_frame_times[] = {0, 4, 2, 1, 3, 8, 6, 5, 7};
+
+static inline void send_b_frames(struct source *source)
+{
+    static const uint32_t poc[] = {0, 8, 4, 2, 6, 16, 12, 10, 14};
+    source->recipe = main_profile(3);
+    send_sets(source);
+    for (size_t i = 0; i < sizeof poc / sizeof poc[0]; i++) {
+        struct buffer payload = {0};
+        put_picture(source, &payload, i == 0, poc[i]);
+        source->arrival_us += STEP_MS * 1000;
+        deliver(source, &payload, 5000 + b_frame_times[i] * 40);
+    }
+    ch_stream_flush(source->stream, 0, INT64_MIN);
+}
+
 // From the next key frame on. 0: none.
 static inline void set_audio(struct source *source, uint32_t rate)
 {
